@@ -1,0 +1,86 @@
+//! The proven caller.
+
+use std::{fmt, sync::Arc};
+
+use crate::{ids::LicenseId, license::License};
+
+/// What a session is counted by: the credential presented, digested. Never an address.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey([u8; 16]);
+
+impl SessionKey {
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// Twelve hexadecimal digits that stand for a license or session in logs; a keyed digest.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogRef([u8; 12]);
+
+impl LogRef {
+    pub(super) const fn from_hex(hex: [u8; 12]) -> Self {
+        Self(hex)
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for LogRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The proven caller. Only [`crate::auth`] makes one.
+#[derive(Clone)]
+pub struct Principal {
+    license: Arc<License>,
+    session: SessionKey,
+    license_ref: LogRef,
+    session_ref: LogRef,
+}
+
+impl Principal {
+    pub(super) const fn new(
+        license: Arc<License>,
+        session: SessionKey,
+        license_ref: LogRef,
+        session_ref: LogRef,
+    ) -> Self {
+        Self {
+            license,
+            session,
+            license_ref,
+            session_ref,
+        }
+    }
+
+    /// The license that calls.
+    pub fn license(&self) -> &Arc<License> {
+        &self.license
+    }
+
+    /// The license's id: the tenant of everything done for this caller.
+    pub fn license_id(&self) -> LicenseId {
+        self.license.id
+    }
+
+    /// What the session tier counts.
+    pub const fn session(&self) -> SessionKey {
+        self.session
+    }
+
+    /// The license in logs.
+    pub const fn license_ref(&self) -> LogRef {
+        self.license_ref
+    }
+
+    /// The session in logs.
+    pub const fn session_ref(&self) -> LogRef {
+        self.session_ref
+    }
+}

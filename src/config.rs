@@ -1,0 +1,103 @@
+//! The configuration file as types. Unknown keys are refused everywhere.
+//!
+//! The doc comment of each field is what `wicketgate config schema` and `docs/config.md` print.
+
+pub mod auth;
+pub mod credential;
+pub mod limits;
+pub mod listen;
+pub mod load;
+pub mod plan;
+pub mod problem;
+pub mod rest;
+pub mod source;
+pub mod store;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+pub use self::{
+    auth::AuthConfig,
+    credential::CredentialConfig,
+    limits::LimitsConfig,
+    listen::ListenConfig,
+    plan::PlanConfig,
+    problem::{ConfigError, Problem, Severity},
+    rest::{RestConfig, ToolConfig},
+    source::{ByteSize, KeyConfig, SecretSource, Span},
+    store::StoreConfig,
+};
+use crate::names::{PlanName, UpstreamName};
+
+/// One configuration file, `include`d files merged in.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What clients reach, without a path: `https://mcp.example.com`. The connector is
+    /// `{public_url}/mcp`. Default: `http://` and the public listen address.
+    #[serde(default)]
+    pub public_url: Option<Url>,
+
+    /// Where the gateway listens, and for whom.
+    #[serde(default)]
+    pub listen: ListenConfig,
+
+    /// Where licenses, quotas and sealed credentials are kept. Default: a SQLite file.
+    #[serde(default)]
+    pub store: StoreConfig,
+
+    /// Master keys. The first seals; all open. From a file with mode 0600 or, for development,
+    /// the environment.
+    pub keys: Vec<KeyConfig>,
+
+    /// Who may call.
+    #[serde(default)]
+    pub auth: AuthConfig,
+
+    /// Limits that hold for every license.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+
+    /// What a license may do, by plan.
+    #[serde(default)]
+    pub plans: BTreeMap<PlanName, PlanConfig>,
+
+    /// Further files that hold only `upstreams:`; relative to this file, `*` allowed in the name.
+    #[serde(default)]
+    pub include: Vec<String>,
+
+    /// The APIs behind the gateway and the tools made from them.
+    #[serde(default)]
+    pub upstreams: BTreeMap<UpstreamName, UpstreamConfig>,
+}
+
+/// One API behind the gateway. The kind is a key: `rest:`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpstreamConfig {
+    /// A name for people.
+    #[serde(default)]
+    pub title: Option<String>,
+
+    /// An HTTP API described tool by tool.
+    #[serde(default)]
+    pub rest: Option<RestConfig>,
+}
+
+impl Config {
+    /// The origin clients reach, never with a trailing slash: `https://mcp.example.com`.
+    pub fn public_origin(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.origin().ascii_serialization(),
+            None => format!("http://{}", self.listen.public),
+        }
+    }
+
+    /// The URL a customer pastes.
+    pub fn connector_url(&self) -> String {
+        format!("{}/mcp", self.public_origin())
+    }
+}

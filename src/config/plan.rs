@@ -1,0 +1,24 @@
+//! `plans:` — what a license may do.
+
+use std::num::NonZeroU32;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::names::ToolPattern;
+
+/// What a license of this plan may do.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanConfig {
+    /// Calls of one license in a minute. Left out: no limit besides the session's.
+    #[serde(default)]
+    pub per_minute: Option<NonZeroU32>,
+
+    /// Calls of one license in a UTC day. Left out: not counted.
+    #[serde(default)]
+    pub per_day: Option<NonZeroU32>,
+
+    /// The tools: `*`, `analytics.*` or `analytics.run_report`.
+    pub tools: Vec<ToolPattern>,
+}

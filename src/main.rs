@@ -1,0 +1,3 @@
+//! The `wicketgate` program.
+
+fn main() {}

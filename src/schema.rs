@@ -1,0 +1,1 @@
+//! JSON Schema as a boundary: compiled once, bounded, linear-time, its errors masked.
