@@ -126,6 +126,37 @@ typed_ids! {
     RequestId = "req_";
 }
 
+/// Twelve hexadecimal digits that stand for a license or session in logs: a keyed digest, so that
+/// a log alone names nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogRef([u8; 12]);
+
+impl LogRef {
+    /// The first six bytes of `digest`, in hexadecimal.
+    pub fn from_digest(digest: &[u8; 32]) -> Self {
+        let mut hex = [0; 12];
+        data_encoding::HEXLOWER.encode_mut(&digest[..6], &mut hex);
+        Self(hex)
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for LogRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for LogRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,11 @@
 //! The proven caller.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use crate::{ids::LicenseId, license::License};
+use crate::{
+    ids::{LicenseId, LogRef},
+    license::License,
+};
 
 /// What a session is counted by: the credential presented, digested. Never an address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,27 +14,6 @@ pub struct SessionKey([u8; 16]);
 impl SessionKey {
     pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
-    }
-}
-
-/// Twelve hexadecimal digits that stand for a license or session in logs; a keyed digest.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LogRef([u8; 12]);
-
-impl LogRef {
-    pub(super) const fn from_hex(hex: [u8; 12]) -> Self {
-        Self(hex)
-    }
-
-    /// The digits.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("")
-    }
-}
-
-impl fmt::Debug for LogRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -1,0 +1,6 @@
+//! What the gateway says about itself: events, the access log, metrics. Never a payload.
+
+pub mod access;
+pub mod events;
+pub mod metrics;
+pub mod record;
