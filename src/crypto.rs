@@ -1,1 +1,23 @@
-//! Placeholder of the first commit; filled by the next ones.
+//! Keys and tokens: what they look like, how they are digested, how secrets are sealed.
+//!
+//! Knows no database and no configuration. Refuses to return plaintext that was sealed for
+//! another place.
+
+mod base62;
+mod context;
+mod derive;
+pub mod key_file;
+pub mod keyring;
+pub mod pepper;
+pub mod seal;
+pub mod token;
+
+pub use self::{
+    context::{Context, Purpose},
+    derive::{CursorKey, LogKey, RootSecret},
+    key_file::{KeyFileError, read_key_file},
+    keyring::{Keyring, KeyringError, MasterKey, MasterKeyId, generate_master_key_text},
+    pepper::{Pepper, TokenDigest},
+    seal::{SealError, SealingKey},
+    token::LicenseKey,
+};

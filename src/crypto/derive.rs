@@ -1,0 +1,137 @@
+//! HKDF-SHA-256 (RFC 5869) and the keys that are derived from the root secret.
+
+use std::fmt;
+
+use aws_lc_rs::hkdf;
+use zeroize::Zeroizing;
+
+use super::pepper::Pepper;
+use crate::{entropy::Entropy, secret::Secret};
+
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+/// `N` bytes from `secret`, `salt` and `info`.
+#[expect(
+    clippy::expect_used,
+    reason = "HKDF fails only beyond 8,160 bytes (RFC 5869 section 2.3)"
+)]
+pub(super) fn hkdf<const N: usize>(secret: &[u8], salt: &[u8], info: &[u8]) -> Zeroizing<[u8; N]> {
+    let mut out = Zeroizing::new([0; N]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, salt)
+        .extract(secret)
+        .expand(&[info], Length(N))
+        .and_then(|okm| okm.fill(out.as_mut_slice()))
+        .expect("a short output");
+    out
+}
+
+/// Keys references in logs, so that a log reader cannot find a license by guessing.
+pub struct LogKey(Secret<[u8; 32]>);
+
+/// Keys pagination cursors, so that a client cannot make one up.
+pub struct CursorKey(Secret<[u8; 32]>);
+
+macro_rules! keys {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// From 32 secret bytes.
+            pub const fn new(key: [u8; 32]) -> Self {
+                Self(Secret::new(key))
+            }
+
+            /// The key's bytes.
+            pub const fn expose(&self) -> &[u8; 32] {
+                self.0.expose()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(…)"))
+            }
+        }
+    )*};
+}
+
+keys!(LogKey, CursorKey);
+
+/// 32 random bytes made once per installation. It outlives every master key: rotation seals it
+/// anew and changes nothing that is derived from it.
+#[derive(Debug)]
+pub struct RootSecret(Secret<[u8; 32]>);
+
+impl RootSecret {
+    /// A new one.
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        let mut bytes = [0; 32];
+        entropy.fill(&mut bytes);
+        Self(Secret::new(bytes))
+    }
+
+    /// From its bytes, as they were unsealed.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    /// The bytes, to be sealed.
+    pub const fn expose(&self) -> &[u8; 32] {
+        self.0.expose()
+    }
+
+    /// Keys token digests.
+    pub fn pepper(&self) -> Pepper {
+        Pepper::new(&self.derive(b"wicketgate/pepper/v1"))
+    }
+
+    /// Keys log references.
+    pub fn log_key(&self) -> LogKey {
+        LogKey::new(*self.derive(b"wicketgate/log-reference/v1"))
+    }
+
+    /// Keys pagination cursors.
+    pub fn cursor_key(&self) -> CursorKey {
+        CursorKey::new(*self.derive(b"wicketgate/cursor/v1"))
+    }
+
+    fn derive(&self, info: &[u8]) -> Zeroizing<[u8; 32]> {
+        hkdf(self.0.expose(), &[], info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_5869_test_case_1_holds() {
+        let salt: Vec<u8> = (0..=0x0c).collect();
+        let info: Vec<u8> = (0xf0..=0xf9).collect();
+        let out = hkdf::<42>(&[0x0b; 22], &salt, &info);
+        assert_eq!(
+            data_encoding::HEXLOWER.encode(out.as_slice()),
+            "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+        );
+    }
+
+    #[test]
+    fn derived_keys_differ_and_are_stable() {
+        let root = RootSecret::from_bytes([7; 32]);
+        let again = RootSecret::from_bytes([7; 32]);
+        assert_ne!(root.log_key().expose(), root.cursor_key().expose());
+        assert_eq!(root.log_key().expose(), again.log_key().expose());
+        assert_eq!(
+            root.pepper().digest_text("a"),
+            again.pepper().digest_text("a")
+        );
+        assert_ne!(
+            root.pepper().digest_text("a"),
+            Pepper::new(root.log_key().expose()).digest_text("a")
+        );
+    }
+}
