@@ -45,9 +45,9 @@ macro_rules! keys {
                 Self(Secret::new(key))
             }
 
-            /// The key's bytes.
-            pub const fn expose(&self) -> &[u8; 32] {
-                self.0.expose()
+            /// HMAC-SHA-256 of `bytes` under this key.
+            pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
+                *Pepper::new(self.0.expose()).digest_bytes(bytes).as_bytes()
             }
         }
 

@@ -60,8 +60,13 @@ impl Pepper {
 
     /// The digest of any text, such as a credential of a kind that has no type yet.
     pub fn digest_text(&self, text: &str) -> TokenDigest {
+        self.digest_bytes(text.as_bytes())
+    }
+
+    /// The digest of any bytes.
+    pub fn digest_bytes(&self, bytes: &[u8]) -> TokenDigest {
         let mut mac = self.0.clone();
-        mac.update(text.as_bytes());
+        mac.update(bytes);
         TokenDigest(mac.finalize().into_bytes().into())
     }
 }

@@ -20,6 +20,11 @@ macro_rules! tokens {
                 Self(base62::generate(Self::PREFIX, entropy))
             }
 
+            /// Are prefix, length, alphabet and checksum right? Cheap, and asks nobody.
+            pub fn is_well_formed(text: &str) -> bool {
+                base62::is_valid(Self::PREFIX, text)
+            }
+
             /// From what somebody presented; none unless prefix, length, alphabet and checksum
             /// are right.
             pub fn parse(text: &str) -> Option<Self> {
