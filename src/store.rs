@@ -1,1 +1,171 @@
-//! Placeholder of the first commit; filled by the next ones.
+//! The database: licenses, sealed credentials, quotas and the audit trail, on SQLite or PostgreSQL.
+//!
+//! One SQL text serves both. No secret is stored in the clear, and no SQL stands anywhere else.
+
+mod audit;
+mod credentials;
+mod error;
+mod keys;
+mod licenses;
+mod migrate;
+mod open;
+mod rows;
+mod usage;
+
+use std::{future::Future, path::PathBuf, time::Duration};
+
+use sqlx::{PgPool, SqlitePool};
+
+pub use self::{
+    audit::{AuditEntry, Stamp},
+    credentials::{CredentialInfo, CredentialRecord, Removal, Tenant},
+    error::StoreError,
+    keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
+    licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
+    migrate::{MigrationReport, newest_schema},
+    usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},
+};
+use crate::secret::SecretString;
+
+/// No answer from the database is waited for longer, whatever it does.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Which database.
+#[derive(Debug)]
+pub enum StoreTarget {
+    /// A file of ours; made when missing, closed to other users.
+    Sqlite(PathBuf),
+    /// Nothing is kept. For demonstrations and tests.
+    SqliteMemory,
+    /// A server.
+    Postgres {
+        /// `postgres://user:password@host/database`
+        url: SecretString,
+        /// Most connections of this process; at least one.
+        max_connections: u32,
+    },
+}
+
+/// An open database.
+#[derive(Clone)]
+pub struct Store {
+    db: Db,
+}
+
+#[derive(Clone)]
+enum Db {
+    Postgres(PgPool),
+    /// One connection writes: a second writer would only wait for the first, or fail.
+    Sqlite {
+        writer: SqlitePool,
+        reader: SqlitePool,
+    },
+}
+
+/// Runs a reading expression on whichever pool there is.
+macro_rules! read {
+    ($store:expr, $pool:ident => $body:expr) => {
+        $crate::store::bounded(async {
+            match &$store.db {
+                $crate::store::Db::Postgres($pool) => Ok($body),
+                $crate::store::Db::Sqlite { reader: $pool, .. } => Ok($body),
+            }
+        })
+        .await
+    };
+}
+
+/// Runs an expression in a transaction that can write. An error rolls back.
+///
+/// On SQLite the transaction takes the write lock at its start: one that reads first cannot become
+/// a writer after somebody else wrote.
+macro_rules! write {
+    ($store:expr, $tx:ident => $body:expr) => {
+        $crate::store::bounded(async {
+            match &$store.db {
+                $crate::store::Db::Postgres(pool) => {
+                    let mut $tx = pool.begin().await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+                $crate::store::Db::Sqlite { writer, .. } => {
+                    let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+            }
+        })
+        .await
+    };
+}
+
+/// Executes one statement inside `write!`; how many rows it changed.
+macro_rules! run {
+    ($tx:ident, $sql:expr $(, $value:expr)* $(,)?) => {
+        sqlx::query($sql)$(.bind($value))*.execute(&mut *$tx).await?.rows_affected()
+    };
+}
+
+/// Fetches at most one row inside `write!`.
+macro_rules! one {
+    ($tx:ident, $sql:expr $(, $value:expr)* $(,)?) => {
+        sqlx::query($sql)$(.bind($value))*.fetch_optional(&mut *$tx).await?
+    };
+}
+
+use {one, read, run, write};
+
+async fn bounded<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(DEADLINE, work)
+        .await
+        .unwrap_or(Err(StoreError::unavailable("deadline passed")))
+}
+
+impl Store {
+    /// Does the database answer?
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let row =
+            read!(self, pool => sqlx::query("SELECT 1").fetch_optional(pool).await?.is_some());
+        row.map(|_| ())
+    }
+
+    /// A number that rises with every change of a license, key or credential.
+    ///
+    /// Whoever remembers such things asks for it and forgets them when it has risen.
+    pub async fn epoch(&self) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT value FROM change_epoch WHERE id = 1";
+        let value = read!(self, pool => {
+            let row = sqlx::query(SQL).fetch_optional(pool).await?;
+            row.map(|row| rows::Columns::int(&row, 0)).transpose()?
+        })?;
+        value
+            .and_then(|value| u64::try_from(value).ok())
+            .ok_or(StoreError::Corrupt("change_epoch"))
+    }
+
+    /// Lets every connection finish and closes it.
+    pub async fn close(&self) {
+        let all = async {
+            match &self.db {
+                Db::Postgres(pool) => pool.close().await,
+                Db::Sqlite { writer, reader } => {
+                    reader.close().await;
+                    writer.close().await;
+                }
+            }
+        };
+        // A connection that does not end is left to the operating system.
+        drop(tokio::time::timeout(DEADLINE, all).await);
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.db {
+            Db::Postgres(_) => "Store(PostgreSQL)",
+            Db::Sqlite { .. } => "Store(SQLite)",
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! Sealed key material: root secrets and data keys. The store cannot open them.
+
+use super::{Store, StoreError, read, rows::Columns, run, write};
+use crate::{clock::Timestamp, ids::DataKeyId};
+
+/// A root secret, sealed under a master key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootSecretRecord {
+    /// What it is for; unique.
+    pub purpose: String,
+    /// The master key it is sealed under.
+    pub master_key: String,
+    /// The sealed bytes.
+    pub wrapped: Vec<u8>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// What a data key may still do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataKeyState {
+    /// Seals and opens; one per tenant.
+    Active,
+    /// Opens only.
+    DecryptOnly,
+}
+
+impl DataKeyState {
+    /// The stored word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::DecryptOnly => "decrypt_only",
+        }
+    }
+
+    fn parse(word: &str) -> Result<Self, StoreError> {
+        [Self::Active, Self::DecryptOnly]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or(StoreError::Corrupt("data_keys.state"))
+    }
+}
+
+/// A data key, sealed under a master key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataKeyRecord {
+    /// Its id, which what it seals carries.
+    pub id: DataKeyId,
+    /// Whose secrets it seals.
+    pub tenant: String,
+    /// The master key it is sealed under.
+    pub master_key: String,
+    /// What it may do.
+    pub state: DataKeyState,
+    /// The sealed bytes.
+    pub wrapped: Vec<u8>,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl Store {
+    /// Every root secret.
+    pub async fn root_secrets(&self) -> Result<Vec<RootSecretRecord>, StoreError> {
+        const SQL: &str = "SELECT purpose, kek_id, wrapped, created_ms FROM root_secrets \
+             ORDER BY purpose LIMIT 1000";
+        read!(self, pool => {
+            let rows = sqlx::query(SQL).fetch_all(pool).await?;
+            rows.iter().map(root_secret).collect::<Result<Vec<_>, _>>()?
+        })
+    }
+
+    /// Stores a root secret unless one for the purpose exists; read it again to see which won.
+    pub async fn insert_root_secret(&self, record: &RootSecretRecord) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO root_secrets (purpose, kek_id, wrapped, created_ms) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (purpose) DO NOTHING";
+        write!(self, tx => {
+            run!(tx, SQL, &record.purpose, &record.master_key, record.wrapped.as_slice(),
+                record.created.as_millis());
+        })
+    }
+
+    /// Replaces the sealed bytes of a root secret, if it is still sealed under `from`.
+    pub async fn rewrap_root_secret(
+        &self,
+        record: &RootSecretRecord,
+        from: &str,
+    ) -> Result<(), StoreError> {
+        const SQL: &str =
+            "UPDATE root_secrets SET kek_id = $3, wrapped = $4 WHERE purpose = $1 AND kek_id = $2";
+        write!(self, tx => {
+            run!(tx, SQL, &record.purpose, from, &record.master_key, record.wrapped.as_slice());
+        })
+    }
+
+    /// The data key that seals for a tenant.
+    pub async fn active_data_key(&self, tenant: &str) -> Result<Option<DataKeyRecord>, StoreError> {
+        const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
+             WHERE tenant = $1 AND state = 'active'";
+        read!(self, pool => {
+            let row = sqlx::query(SQL).bind(tenant).fetch_optional(pool).await?;
+            row.map(|row| data_key(&row)).transpose()?
+        })
+    }
+
+    /// A data key by id.
+    pub async fn data_key(&self, id: DataKeyId) -> Result<Option<DataKeyRecord>, StoreError> {
+        const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
+             WHERE id = $1";
+        read!(self, pool => {
+            let row = sqlx::query(SQL).bind(id.to_string()).fetch_optional(pool).await?;
+            row.map(|row| data_key(&row)).transpose()?
+        })
+    }
+
+    /// Data keys that are sealed under another master key than `master_key`, at most 200.
+    pub async fn data_keys_not_under(
+        &self,
+        master_key: &str,
+    ) -> Result<Vec<DataKeyRecord>, StoreError> {
+        const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
+             WHERE kek_id <> $1 ORDER BY id LIMIT 200";
+        read!(self, pool => {
+            let rows = sqlx::query(SQL).bind(master_key).fetch_all(pool).await?;
+            rows.iter().map(data_key).collect::<Result<Vec<_>, _>>()?
+        })
+    }
+
+    /// Stores a data key unless the tenant has an active one; read it again to see which won.
+    pub async fn insert_data_key(&self, record: &DataKeyRecord) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO data_keys (id, tenant, kek_id, state, wrapped, created_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (tenant) WHERE state = 'active' DO NOTHING";
+        write!(self, tx => {
+            run!(tx, SQL, record.id.to_string(), &record.tenant, &record.master_key,
+                record.state.as_str(), record.wrapped.as_slice(), record.created.as_millis());
+        })
+    }
+
+    /// Replaces the sealed bytes of a data key, if it is still sealed under `from`.
+    pub async fn rewrap_data_key(
+        &self,
+        record: &DataKeyRecord,
+        from: &str,
+    ) -> Result<(), StoreError> {
+        const SQL: &str =
+            "UPDATE data_keys SET kek_id = $3, wrapped = $4 WHERE id = $1 AND kek_id = $2";
+        write!(self, tx => {
+            run!(tx, SQL, record.id.to_string(), from, &record.master_key,
+                record.wrapped.as_slice());
+        })
+    }
+}
+
+fn root_secret(row: &impl Columns) -> Result<RootSecretRecord, StoreError> {
+    Ok(RootSecretRecord {
+        purpose: row.text(0)?,
+        master_key: row.text(1)?,
+        wrapped: row.bytes(2)?,
+        created: row.time(3)?,
+    })
+}
+
+fn data_key(row: &impl Columns) -> Result<DataKeyRecord, StoreError> {
+    Ok(DataKeyRecord {
+        id: row.parsed(0, "data_keys.id")?,
+        tenant: row.text(1)?,
+        master_key: row.text(2)?,
+        state: DataKeyState::parse(&row.text(3)?)?,
+        wrapped: row.bytes(4)?,
+        created: row.time(5)?,
+    })
+}
