@@ -1,1 +1,181 @@
-//! Placeholder of the first commit; filled by the next ones.
+//! Upstream credentials: sealed in the store, open only in memory and only for a proven caller.
+//!
+//! Refuses to start under a wrong master key, and to open what was sealed for another place.
+
+mod error;
+mod open;
+mod roots;
+mod write;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use quick_cache::sync::Cache;
+
+pub use self::{error::VaultError, roots::Rewrapped};
+use crate::{
+    auth::Principal,
+    clock::SharedClock,
+    crypto::{CursorKey, Keyring, LogKey, Pepper},
+    entropy::SharedEntropy,
+    ids::CredentialId,
+    names::UpstreamName,
+    secret::{SecretBytes, SecretString},
+    store::{Store, Tenant},
+    upstream::OpenedCredential,
+};
+
+/// How many opened credentials are in memory.
+const REMEMBERED: usize = 4_096;
+/// How long one is.
+const OLDEST: Duration = Duration::from_mins(15);
+/// How long a caller waits for one that is not.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The label of the only credential an upstream has today.
+const LABEL: &str = "default";
+
+/// Says that the operator, at the command line, asks for a credential without a caller.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorAct(());
+
+impl OperatorAct {
+    /// Only the command line may say this.
+    pub const fn at_command_line() -> Self {
+        Self(())
+    }
+}
+
+/// Keeps and opens upstream credentials.
+pub struct Vault {
+    store: Store,
+    keyring: Keyring,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    pepper: Pepper,
+    log_key: LogKey,
+    cursor_key: CursorKey,
+    configured: ArcSwap<Configured>,
+    opened: Cache<Place, Remembered>,
+    /// Rises when everything is forgotten: what was being read meanwhile is filed under the old
+    /// number and never found.
+    era: AtomicU64,
+    /// The highest generation seen of each credential, so that an older one is noticed.
+    generations: Cache<CredentialId, u64>,
+}
+
+type Configured = HashMap<UpstreamName, Arc<OpenedCredential>>;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Place {
+    era: u64,
+    tenant: Tenant,
+    upstream: UpstreamName,
+}
+
+/// A credential, or the knowledge that there is none.
+#[derive(Clone)]
+struct Remembered {
+    credential: Option<Arc<OpenedCredential>>,
+    since: Duration,
+}
+
+impl Vault {
+    /// Opens the root secrets, or makes them in an empty store, and checks every master key.
+    ///
+    /// `configured` are the secrets that stand in the configuration. Writes nothing when a master
+    /// key is wrong.
+    pub async fn bootstrap(
+        store: Store,
+        keyring: Keyring,
+        configured: HashMap<UpstreamName, SecretString>,
+        clock: SharedClock,
+        entropy: SharedEntropy,
+    ) -> Result<Self, VaultError> {
+        let root = roots::open_or_make(&store, &keyring, &*clock, &*entropy).await?;
+        Ok(Self {
+            pepper: root.pepper(),
+            log_key: root.log_key(),
+            cursor_key: root.cursor_key(),
+            configured: ArcSwap::from_pointee(opened(configured)),
+            opened: Cache::new(REMEMBERED),
+            era: AtomicU64::new(0),
+            generations: Cache::new(REMEMBERED),
+            store,
+            keyring,
+            clock,
+            entropy,
+        })
+    }
+
+    /// Keys token digests.
+    pub const fn pepper(&self) -> &Pepper {
+        &self.pepper
+    }
+
+    /// Keys log references.
+    pub const fn log_key(&self) -> &LogKey {
+        &self.log_key
+    }
+
+    /// Keys pagination cursors.
+    pub const fn cursor_key(&self) -> &CursorKey {
+        &self.cursor_key
+    }
+
+    /// The secrets of the configuration are now these.
+    pub fn replace_configured(&self, configured: HashMap<UpstreamName, SecretString>) {
+        self.configured.store(Arc::new(opened(configured)));
+    }
+
+    /// Forgets every opened credential; the next caller reads it again. For a risen
+    /// [`Store::epoch`].
+    pub fn forget(&self) {
+        self.era.fetch_add(1, Ordering::SeqCst);
+        self.opened.clear();
+    }
+
+    /// The credential with which this caller's request goes upstream: the configuration's, else the
+    /// license's own, else the operator's.
+    pub async fn open(
+        &self,
+        caller: &Principal,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<OpenedCredential>, VaultError> {
+        let own = Tenant::License(caller.license_id());
+        self.open_first(&[own, Tenant::Operator], upstream).await
+    }
+
+    /// The credential of the operator's own call.
+    pub async fn operator_open(
+        &self,
+        _: OperatorAct,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<OpenedCredential>, VaultError> {
+        self.open_first(&[Tenant::Operator], upstream).await
+    }
+}
+
+fn opened(configured: HashMap<UpstreamName, SecretString>) -> Configured {
+    let open = |secret: &SecretString| OpenedCredential {
+        secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
+        generation: 0,
+    };
+    let all = configured.iter();
+    all.map(|(name, secret)| (name.clone(), Arc::new(open(secret))))
+        .collect()
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault")
+            .field("active", self.keyring.active())
+            .finish_non_exhaustive()
+    }
+}

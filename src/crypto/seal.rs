@@ -59,6 +59,11 @@ impl SealingKey {
         self.tag
     }
 
+    /// The key's bytes, to be sealed under another key.
+    pub const fn expose(&self) -> &[u8; 32] {
+        self.key.expose()
+    }
+
     /// Seals `plaintext` for this place. The salt is new, so the result never repeats.
     pub fn seal(&self, context: &Context<'_>, plaintext: &[u8], entropy: &dyn Entropy) -> Vec<u8> {
         let aad = context.additional_data(self.tag);

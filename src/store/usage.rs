@@ -1,10 +1,6 @@
 //! The truth about a license's day: how many calls are spent or leased to a process.
 
-use super::{
-    Store, StoreError, one, read,
-    rows::Columns,
-    run, write,
-};
+use super::{Store, StoreError, one, read, rows::Columns, run, write};
 use crate::{
     clock::{Day, Timestamp},
     ids::{LeaseId, LicenseId, ReplicaId},

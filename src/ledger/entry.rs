@@ -1,0 +1,209 @@
+//! One license's block and what is known about its day. All decisions are made here, under a lock
+//! that is held for a few instructions and never across an await.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+
+use super::{
+    Shared,
+    refill::{Progress, Refill},
+    reservation::{Outcome, Reservation},
+};
+use crate::{
+    clock::Day,
+    ids::{LeaseId, LicenseId},
+    store::LeaseGrant,
+};
+
+/// How long the answer "exhausted" is believed without asking again.
+const BELIEVED: Duration = Duration::from_secs(1);
+
+/// A license's day as this process sees it.
+#[derive(Default)]
+pub(super) struct Entry(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    lease: Option<Lease>,
+    exhausted: Option<Exhaustion>,
+    refill: Option<watch::Receiver<Progress>>,
+    in_flight: u32,
+    touched: Duration,
+    /// Nobody may use this entry any more; there is, or will be, another.
+    retired: bool,
+}
+
+/// Calls of one day that are leased to this process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) id: LeaseId,
+    pub(super) day: Day,
+    /// The limit under which the calls were granted.
+    limit: u32,
+    /// Spent or leased by anybody when they were granted.
+    used: u64,
+    pub(super) unspent: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Exhaustion {
+    day: Day,
+    limit: u32,
+    until: Duration,
+}
+
+/// What time it is.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) today: Day,
+    pub(super) monotonic: Duration,
+}
+
+/// What a caller is to do next.
+pub(super) enum Step {
+    Granted(Reservation),
+    Exhausted,
+    /// Look the entry up again.
+    Retired,
+    /// Somebody fetches a block already.
+    Wait(watch::Receiver<Progress>),
+    /// Start this, and wait for it.
+    Refill(Refill, watch::Receiver<Progress>),
+}
+
+impl Lease {
+    /// May a call be taken from the block under this limit?
+    fn serves(&self, limit: u32, today: Day) -> bool {
+        self.day == today
+            && self.unspent > 0
+            // Granted under a higher limit: what others have used since is not known.
+            && self.limit <= limit
+            // A refunded call of a day that a lowered limit has closed.
+            && self.used.saturating_sub(u64::from(self.unspent)) < u64::from(limit)
+    }
+}
+
+impl Entry {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn step(
+        self: &Arc<Self>,
+        license: LicenseId,
+        limit: u32,
+        moment: Moment,
+        shared: &Shared,
+    ) -> Step {
+        let mut state = self.state();
+        if state.retired {
+            return Step::Retired;
+        }
+        state.touched = moment.monotonic;
+        if let Some(lease) = &mut state.lease
+            && lease.serves(limit, moment.today)
+        {
+            lease.unspent -= 1;
+            let id = lease.id;
+            state.in_flight += 1;
+            return Step::Granted(Reservation::new(Arc::clone(self), id));
+        }
+        let spent = |e: &Exhaustion| {
+            e.day == moment.today && limit <= e.limit && moment.monotonic < e.until
+        };
+        if state.exhausted.as_ref().is_some_and(spent) {
+            return Step::Exhausted;
+        }
+        if let Some(progress) = &state.refill {
+            return Step::Wait(progress.clone());
+        }
+        let past = state.lease.take_if(|lease| lease.day != moment.today);
+        let lease = state.lease.get_or_insert_with(|| Lease {
+            id: LeaseId::generate(shared.clock.now(), &*shared.entropy),
+            day: moment.today,
+            limit,
+            used: u64::MAX,
+            unspent: 0,
+        });
+        let unspent = std::mem::take(&mut lease.unspent);
+        let current = *lease;
+        let (report, progress) = watch::channel(Progress::UnderWay);
+        state.refill = Some(progress.clone());
+        let refill = Refill {
+            entry: Arc::clone(self),
+            license,
+            lease: current.id,
+            day: current.day,
+            limit,
+            unspent,
+            past,
+            report,
+        };
+        Step::Refill(refill, progress)
+    }
+
+    /// A block has come. `monotonic`: when.
+    pub(super) fn granted(&self, refill: &Refill, grant: LeaseGrant, monotonic: Duration) {
+        let mut state = self.state();
+        state.refill = None;
+        state.exhausted = (grant.granted == 0).then(|| Exhaustion {
+            day: refill.day,
+            limit: refill.limit,
+            until: monotonic + BELIEVED,
+        });
+        if let Some(lease) = &mut state.lease
+            && lease.id == refill.lease
+        {
+            lease.unspent += grant.granted;
+            lease.used = grant.used;
+            lease.limit = refill.limit;
+        }
+    }
+
+    /// No block has come. It may still be that the database has counted one; then it stays spent.
+    pub(super) fn refused(&self) {
+        self.state().refill = None;
+    }
+
+    pub(super) fn finish(&self, id: LeaseId, outcome: Outcome) {
+        let mut state = self.state();
+        state.in_flight = state.in_flight.saturating_sub(1);
+        // A refund to a lease that was closed, as when its day has passed, is void.
+        if outcome == Outcome::Refunded
+            && let Some(lease) = state.lease.as_mut().filter(|lease| lease.id == id)
+        {
+            lease.unspent += 1;
+        }
+    }
+
+    pub(super) fn retire_if_idle(&self, now: Duration, idle: Duration) -> bool {
+        let mut state = self.state();
+        let quiet = now.saturating_sub(state.touched) >= idle;
+        if quiet && state.in_flight == 0 && state.refill.is_none() {
+            state.retired = true;
+        }
+        state.retired
+    }
+
+    pub(super) fn retire(&self) -> Option<Lease> {
+        let mut state = self.state();
+        state.retired = true;
+        state.lease.take()
+    }
+
+    pub(super) fn take(&self) -> Option<Lease> {
+        self.state().lease.take()
+    }
+
+    pub(super) fn take_past(&self, today: Day) -> Option<Lease> {
+        let mut state = self.state();
+        if state.refill.is_some() {
+            return None;
+        }
+        state.lease.take_if(|lease| lease.day != today)
+    }
+}

@@ -1,0 +1,109 @@
+//! Fetches a block, in a task of its own: a caller that goes away takes nothing with it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{
+    Shared,
+    entry::{Entry, Lease},
+};
+use crate::{
+    clock::Day,
+    ids::{LeaseId, LicenseId},
+    store::LeaseRequest,
+};
+
+/// The largest block.
+const LARGEST: u32 = 50;
+
+/// How far a refill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    UnderWay,
+    Done,
+    Failed,
+}
+
+/// A wish for a block. One per license at a time.
+pub(super) struct Refill {
+    pub(super) entry: Arc<Entry>,
+    pub(super) license: LicenseId,
+    pub(super) lease: LeaseId,
+    pub(super) day: Day,
+    pub(super) limit: u32,
+    /// Unspent calls that are given back with the wish.
+    pub(super) unspent: u32,
+    /// The lease of a day that is over.
+    pub(super) past: Option<Lease>,
+    pub(super) report: watch::Sender<Progress>,
+}
+
+/// One per cent of what is left, or what is waited for, at most fifty.
+fn block(left: u32, waiting: usize) -> u32 {
+    let waiting = u32::try_from(waiting).unwrap_or(LARGEST);
+    (left / 100).max(waiting).clamp(1, LARGEST)
+}
+
+impl Refill {
+    pub(super) async fn run(self, shared: Arc<Shared>) {
+        let refill = Ending(self);
+        let wish = LeaseRequest {
+            lease: refill.0.lease,
+            license: refill.0.license,
+            day: refill.0.day,
+            limit: refill.0.limit,
+            unspent: refill.0.unspent,
+            replica: shared.replica,
+            now: shared.clock.now(),
+        };
+        // One receiver is the entry's own.
+        let waiting = || refill.0.report.receiver_count().saturating_sub(1);
+        let grant = shared
+            .store
+            .lease_calls(&wish, |left| block(left, waiting()))
+            .await;
+        match grant {
+            Ok(grant) => {
+                let now = shared.clock.monotonic();
+                refill.0.entry.granted(&refill.0, grant, now);
+                refill.0.report.send_replace(Progress::Done);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no block of calls from the database");
+                refill.0.entry.refused();
+                refill.0.report.send_replace(Progress::Failed);
+            }
+        }
+        if let Some(past) = refill.0.past {
+            shared.give_back(vec![past]).await;
+        }
+    }
+}
+
+/// Whatever ends the task, also a panic: the next caller can try again.
+struct Ending(Refill);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if *self.0.report.borrow() == Progress::UnderWay {
+            self.0.entry.refused();
+            self.0.report.send_replace(Progress::Failed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::block;
+
+    #[test]
+    fn a_block_is_one_per_cent_or_what_is_waited_for() {
+        assert_eq!(block(100_000, 1), 50);
+        assert_eq!(block(2_000, 1), 20);
+        assert_eq!(block(150, 1), 1);
+        assert_eq!(block(0, 0), 1);
+        assert_eq!(block(150, 30), 30);
+        assert_eq!(block(150, 5_000), 50);
+    }
+}
