@@ -1,1 +1,233 @@
-//! Placeholder of the first commit; filled by the next ones.
+//! The only maker of HTTP clients: guarded addresses, no redirects, no proxy from the environment.
+//!
+//! It decodes no content coding, keeps no cookies, sends no `Referer`, and none of its errors holds
+//! a URL. The engine (reqwest) shows in no signature, so it can be exchanged in this file.
+
+pub mod body;
+pub mod guard;
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use ipnet::IpNet;
+use url::Url;
+
+use self::guard::{AddressRefused, Guard, GuardedResolver, Lookup, SystemLookup};
+pub use self::{body::read_body, guard::is_allowed};
+
+/// Idle connections to a host are closed after this long, sooner than common servers do.
+const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+
+/// How the bytes travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// TLS; any public address, and special-use ones that are listed.
+    Https,
+    /// In the clear; only to listed special-use networks.
+    Http,
+}
+
+impl Scheme {
+    /// As it is written in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// What one client may do.
+#[derive(Debug, Clone)]
+pub struct EgressProfile {
+    /// The only scheme it speaks.
+    pub scheme: Scheme,
+    /// Special-use networks it may reach nevertheless.
+    pub allow_special_use: Vec<IpNet>,
+    /// Longest time for name, address and TLS together.
+    pub connect_timeout: Duration,
+    /// Most idle connections kept to a host.
+    pub idle_per_host: usize,
+}
+
+impl EgressProfile {
+    /// 5 s to connect, 64 idle connections, no special-use network.
+    pub const fn new(scheme: Scheme) -> Self {
+        Self {
+            scheme,
+            allow_special_use: Vec::new(),
+            connect_timeout: Duration::from_secs(5),
+            idle_per_host: 64,
+        }
+    }
+}
+
+/// A request, complete.
+#[derive(Debug, Clone)]
+pub struct EgressRequest {
+    /// The method.
+    pub method: Method,
+    /// Where to. It may hold a secret in the query: never print it.
+    pub url: Url,
+    /// All header fields but those of the connection.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Option<Bytes>,
+}
+
+/// The head of a response; the body is still to be read with [`read_body`].
+#[derive(Debug)]
+pub struct EgressResponse(reqwest::Response);
+
+impl EgressResponse {
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    /// The header fields.
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    /// The length the body claims to have.
+    pub fn content_length(&self) -> Option<u64> {
+        self.0.content_length()
+    }
+
+    async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
+        self.0.chunk().await.map_err(|_| EgressError::Broken)
+    }
+}
+
+/// Why there is no response. Holds no URL, no name and no address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EgressError {
+    /// The URL, or an address of its name, is one this client must not call.
+    #[error("address refused")]
+    AddressRefused,
+    /// Name, address or TLS did not come about.
+    #[error("connect failed")]
+    Connect,
+    /// The same, for lack of time.
+    #[error("connecting took too long")]
+    ConnectTimeout,
+    /// The connection broke, or what came was no HTTP.
+    #[error("connection broke")]
+    Broken,
+    /// The body is larger than the cap.
+    #[error("body too large")]
+    TooLarge,
+    /// Nothing came for too long in the middle of the body.
+    #[error("body went idle")]
+    BodyIdle,
+    /// The deadline came before the body was complete.
+    #[error("deadline")]
+    Deadline,
+}
+
+/// The client could not be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no HTTP client can be made: are the system's CA certificates installed?")]
+pub struct EgressSetupError;
+
+/// Makes aws-lc-rs the TLS implementation of the process. Calling it again does nothing.
+pub fn install_tls_provider() {
+    // An error only says that there is a provider already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+/// An HTTP client bound to an [`EgressProfile`]. Clones share one connection pool.
+#[derive(Clone)]
+pub struct EgressClient {
+    engine: reqwest::Client,
+    guard: Arc<Guard>,
+}
+
+impl EgressClient {
+    /// A client for one upstream. Roots of trust are the operating system's.
+    pub fn for_upstream(profile: EgressProfile) -> Result<Self, EgressSetupError> {
+        Self::with_lookup(profile, Arc::new(SystemLookup))
+    }
+
+    /// The same with its own way from names to addresses.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that makes HTTP clients"
+    )]
+    fn with_lookup(
+        profile: EgressProfile,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, EgressSetupError> {
+        install_tls_provider();
+        let guard = Arc::new(Guard::new(
+            profile.scheme,
+            profile.allow_special_use,
+            lookup,
+        ));
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .no_proxy()
+            .retry(reqwest::retry::never())
+            .tcp_nodelay(true)
+            .connect_timeout(profile.connect_timeout)
+            .pool_max_idle_per_host(profile.idle_per_host)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .dns_resolver(GuardedResolver(Arc::clone(&guard)));
+        builder = match profile.scheme {
+            Scheme::Https => builder.https_only(true),
+            // Never speaks TLS, so it need not read the system's certificates: it trusts none.
+            Scheme::Http => builder.tls_backend_preconfigured(
+                rustls::ClientConfig::builder()
+                    .with_root_certificates(rustls::RootCertStore::empty())
+                    .with_no_client_auth(),
+            ),
+        };
+        let engine = builder.build().map_err(|_| EgressSetupError)?;
+        Ok(Self { engine, guard })
+    }
+
+    /// Would this URL be dialled, as far as that can be said without asking for its name?
+    pub fn check(&self, url: &Url) -> Result<(), AddressRefused> {
+        self.guard.check_url(url)
+    }
+
+    /// Sends and waits for the head of the answer. Sets no deadline but the one for connecting:
+    /// the caller wraps it in its own.
+    pub async fn send(&self, request: EgressRequest) -> Result<EgressResponse, EgressError> {
+        self.guard
+            .check_url(&request.url)
+            .map_err(|AddressRefused| EgressError::AddressRefused)?;
+        let mut engine_request = reqwest::Request::new(request.method, request.url);
+        *engine_request.headers_mut() = request.headers;
+        *engine_request.body_mut() = request.body.map(Into::into);
+        match self.engine.execute(engine_request).await {
+            Ok(response) => Ok(EgressResponse(response)),
+            Err(error) => Err(class_of(&error)),
+        }
+    }
+}
+
+/// Keeps the class of an engine's error and drops the rest, which may hold the URL.
+fn class_of(error: &reqwest::Error) -> EgressError {
+    if !error.is_connect() {
+        return EgressError::Broken;
+    }
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<AddressRefused>() {
+            return EgressError::AddressRefused;
+        }
+        cause = inner.source();
+    }
+    if error.is_timeout() {
+        EgressError::ConnectTimeout
+    } else {
+        EgressError::Connect
+    }
+}
+
+#[cfg(test)]
+mod tests;
