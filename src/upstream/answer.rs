@@ -1,4 +1,33 @@
 //! An upstream's response made safe to pass on.
+//!
+//! Only a 2xx answer of the promised kind gets through; of all others nothing is kept but the
+//! status. JSON is checked and cut as text, so numbers keep every digit.
+
+mod json;
+mod text;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, StatusCode,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+};
+use serde_json::Value;
+use time::{PrimitiveDateTime, macros::format_description};
+
+use self::json::{KeepTree, Pointer};
+use super::UpstreamError;
+use crate::{
+    clock::Timestamp,
+    config::rest::{ResponseConfig, ResponseFormat},
+};
+
+/// The longest that an upstream can send us away for.
+pub const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+/// What an empty 2xx answer becomes.
+const NO_CONTENT: &str = "No content.";
 
 /// What a tool answers with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,3 +63,154 @@ pub enum JsonKind {
     /// Anything else.
     Other,
 }
+
+/// Does a value fit the tool's `output` schema?
+pub type OutputCheck = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
+
+/// Why a `response:` cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("response: {0}")]
+pub struct AnswerFault(pub &'static str);
+
+/// How the answers of one tool are read.
+#[derive(Clone)]
+pub struct AnswerRule {
+    format: ResponseFormat,
+    select: Option<Pointer>,
+    keep: Option<KeepTree>,
+    output: Option<OutputCheck>,
+}
+
+impl AnswerRule {
+    /// Reads `response:`. Parts can be selected from JSON only.
+    pub fn compile(
+        config: &ResponseConfig,
+        output: Option<OutputCheck>,
+    ) -> Result<Self, AnswerFault> {
+        let cuts = config.select.is_some() || config.keep.is_some() || output.is_some();
+        if config.format == ResponseFormat::Text && cuts {
+            return Err(AnswerFault("`select`, `keep` and `output` are for JSON"));
+        }
+        let select = config.select.as_deref().map(Pointer::parse).transpose();
+        let keep = config.keep.as_deref().map(KeepTree::parse).transpose();
+        Ok(Self {
+            format: config.format,
+            select: select?,
+            keep: keep?,
+            output,
+        })
+    }
+
+    /// Checks the head of a 2xx answer before its body is read.
+    pub fn check_head(&self, headers: &HeaderMap) -> Result<(), UpstreamError> {
+        let coded = headers
+            .get_all(CONTENT_ENCODING)
+            .iter()
+            .any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if coded {
+            return Err(UpstreamError::Unusable("it is content-encoded"));
+        }
+        Ok(())
+    }
+
+    /// Makes the content of a 2xx answer from its whole body.
+    pub fn read(&self, headers: &HeaderMap, body: Bytes) -> Result<AnswerContent, UpstreamError> {
+        let unusable = |why| Err(UpstreamError::Unusable(why));
+        if body.iter().all(u8::is_ascii_whitespace) {
+            if self.select.is_some() || self.output.is_some() {
+                return unusable("it is empty");
+            }
+            return Ok(AnswerContent::Text(NO_CONTENT.to_owned()));
+        }
+        if self.format == ResponseFormat::Json && !is_json(headers) {
+            return unusable("it is not declared as JSON");
+        }
+        let Ok(text) = String::from_utf8(Vec::from(body)) else {
+            return unusable("it is not UTF-8");
+        };
+        match self.format {
+            ResponseFormat::Text => Ok(AnswerContent::Text(text::stripped(text))),
+            ResponseFormat::Json => self.read_json(text),
+        }
+    }
+
+    fn read_json(&self, text: String) -> Result<AnswerContent, UpstreamError> {
+        json::check(&text).map_err(UpstreamError::Unusable)?;
+        let mut text = json::trimmed(text);
+        if let Some(pointer) = &self.select {
+            text = pointer.part_of(&text).map_err(UpstreamError::Unusable)?;
+        }
+        if let Some(keep) = &self.keep {
+            text = keep.cut(&text).map_err(UpstreamError::Unusable)?;
+        }
+        if let Some(fits) = &self.output {
+            let value = json::unambiguous(&text).map_err(UpstreamError::Unusable)?;
+            if !fits(&value) {
+                return Err(UpstreamError::OutputMismatch);
+            }
+        }
+        let kind = if text.starts_with('{') {
+            JsonKind::Object
+        } else {
+            JsonKind::Other
+        };
+        Ok(AnswerContent::Json { text, kind })
+    }
+}
+
+/// Lets 2xx through; says what every other status means.
+pub fn check_status(
+    status: StatusCode,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<(), UpstreamError> {
+    let code = status.as_u16();
+    match code {
+        200..=299 => Ok(()),
+        300..=399 => Err(UpstreamError::Redirect(code)),
+        401 | 403 => Err(UpstreamError::CredentialRefused(code)),
+        429 => Err(UpstreamError::Limited {
+            retry_after: retry_after(headers, now),
+        }),
+        503 => Err(match retry_after(headers, now) {
+            None => UpstreamError::Status(code),
+            retry_after => UpstreamError::Limited { retry_after },
+        }),
+        _ => Err(UpstreamError::Status(code)),
+    }
+}
+
+/// `Retry-After` (RFC 9110 section 10.2.3), between one second and [`LONGEST_PAUSE`].
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let span = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+        match (text.starts_with('-'), digits.parse()) {
+            (true, _) => Duration::ZERO,
+            (false, Ok(seconds)) => Duration::from_secs(seconds),
+            (false, Err(_)) => LONGEST_PAUSE,
+        }
+    } else {
+        let date = format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        let at = PrimitiveDateTime::parse(text, date).ok()?.assume_utc();
+        let at = at.unix_timestamp().saturating_mul(1_000);
+        Timestamp::from_millis(at).since(now)
+    };
+    Some(span.clamp(Duration::from_secs(1), LONGEST_PAUSE))
+}
+
+/// `application/json` or a type with the suffix `+json` (RFC 6839 section 3.1).
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(Ok(declared)) = headers.get(CONTENT_TYPE).map(http::HeaderValue::to_str) else {
+        return false;
+    };
+    let media = declared.split(';').next().unwrap_or_default().trim();
+    let suffix = media.len().checked_sub(5).and_then(|at| media.get(at..));
+    media.eq_ignore_ascii_case("application/json")
+        || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case("+json"))
+}
+
+#[cfg(test)]
+mod tests;

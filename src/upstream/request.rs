@@ -18,6 +18,7 @@ use url::Url;
 
 pub use self::base::{BaseUrl, BaseUrlFault};
 use self::{body::BodyTemplate, header::HeaderTemplate, path::PathTemplate, query::QueryTemplate};
+pub(super) use self::{header::is_reserved, slot::RESERVED};
 use super::RequestFault;
 use crate::config::rest::{MethodConfig, RequestConfig};
 pub use crate::egress::EgressRequest as FilledRequest;

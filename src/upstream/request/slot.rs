@@ -9,7 +9,7 @@ use super::TemplateFault;
 use crate::upstream::RequestFault;
 
 /// Everything but the unreserved characters of RFC 3986 section 2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+pub(in crate::upstream) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
