@@ -5,6 +5,7 @@
 
 pub mod limits;
 pub mod lint;
+pub mod pattern;
 pub mod text;
 pub mod violation;
 

@@ -7,7 +7,10 @@ use jsonschema::{ValidationError, error::ValidationErrorKind};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::text::{cut, shown};
+use super::{
+    pattern,
+    text::{cut, shown},
+};
 
 /// Most bytes of a schema, as JSON.
 pub const MAX_BYTES: usize = 64 * 1024;
@@ -253,12 +256,7 @@ const REFUSED: [&str; 5] = [
 ];
 
 impl<'a> Walk<'a> {
-    fn visit(
-        &mut self,
-        at: &'a Value,
-        pointer: &str,
-        depth: usize,
-    ) -> Result<Size, SchemaFault> {
+    fn visit(&mut self, at: &'a Value, pointer: &str, depth: usize) -> Result<Size, SchemaFault> {
         let mut size = Size {
             schemas: 1,
             height: 1,
@@ -328,11 +326,19 @@ impl<'a> Walk<'a> {
         if self.definitions > MAX_DEFINITIONS {
             return Err(SchemaFault::TooManyDefinitions);
         }
-        self.patterns += usize::from(map.contains_key("pattern"));
-        self.patterns += map
-            .get("patternProperties")
-            .and_then(Value::as_object)
-            .map_or(0, Map::len);
+        let own = map.get("pattern").and_then(Value::as_str);
+        let named = map.get("patternProperties").and_then(Value::as_object);
+        for text in own
+            .into_iter()
+            .chain(named.into_iter().flat_map(Map::keys).map(String::as_str))
+        {
+            self.patterns += 1;
+            if pattern::cost(text) > pattern::MAX_COST {
+                return Err(SchemaFault::Pattern {
+                    pointer: show_pointer(at),
+                });
+            }
+        }
         if self.patterns > MAX_PATTERNS {
             return Err(SchemaFault::TooManyPatterns);
         }

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::limits::escape;
+use super::{
+    limits::escape,
+    pattern::{is_anchored, is_bounded},
+};
 
 /// A place where a schema bounds nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +60,10 @@ fn visit(schema: &Value, at: &str, found: &mut Vec<Looseness>) {
     let alternatives = ["anyOf", "oneOf"];
     let types = types(map);
     if types.is_empty() {
-        if alternatives.iter().any(|keyword| map.contains_key(*keyword)) {
+        if alternatives
+            .iter()
+            .any(|keyword| map.contains_key(*keyword))
+        {
             for keyword in alternatives {
                 let list = map.get(keyword).and_then(Value::as_array);
                 for (i, branch) in list.into_iter().flatten().enumerate() {
@@ -179,46 +185,6 @@ fn number(map: &Map<String, Value>, at: &str, found: &mut Vec<Looseness>) {
             "add `minimum` and `maximum`",
         );
     }
-}
-
-/// `^…$`, and no alternative beside it that is not.
-fn is_anchored(pattern: &str) -> bool {
-    let mut depth = 0_i32;
-    let top_level_choice = outside_classes(pattern).any(|c| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ => {}
-        }
-        c == '|' && depth == 0
-    });
-    let ends = pattern.ends_with('$') && !pattern.ends_with("\\$");
-    pattern.starts_with('^') && ends && !top_level_choice
-}
-
-/// No `*`, no `+`, no `{2,}`: every match has a longest length.
-fn is_bounded(pattern: &str) -> bool {
-    let plain: String = outside_classes(pattern).collect();
-    !plain.contains(['*', '+']) && !plain.contains(",}")
-}
-
-/// The characters that are syntax: not escaped, and not inside `[…]`.
-fn outside_classes(pattern: &str) -> impl Iterator<Item = char> + '_ {
-    let mut escaped = false;
-    let mut in_class = false;
-    pattern.chars().filter(move |&c| {
-        if escaped {
-            escaped = false;
-            return false;
-        }
-        match c {
-            '\\' => escaped = true,
-            '[' if !in_class => in_class = true,
-            ']' => in_class = false,
-            _ => return !in_class,
-        }
-        false
-    })
 }
 
 fn note(found: &mut Vec<Looseness>, at: &str, message: &'static str, fix: &'static str) {

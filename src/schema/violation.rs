@@ -79,7 +79,11 @@ pub(super) fn push(found: &mut Vec<Violation>, error: &ValidationError<'_>) {
             }
         }
         Kind::Required { property } => {
-            found.push(named(path, property.as_str().unwrap_or_default(), "required"));
+            found.push(named(
+                path,
+                property.as_str().unwrap_or_default(),
+                "required",
+            ));
         }
         kind => found.push(Violation::new(path, rule(kind))),
     }
