@@ -4,14 +4,18 @@
 
 pub mod auth;
 pub mod credential;
+pub mod environment;
+mod findings;
 pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod plan;
 pub mod problem;
 pub mod rest;
+pub mod secrets;
 pub mod source;
 pub mod store;
+pub mod tree;
 
 use std::collections::BTreeMap;
 
@@ -22,11 +26,13 @@ use url::Url;
 pub use self::{
     auth::AuthConfig,
     credential::CredentialConfig,
+    environment::Environment,
     limits::LimitsConfig,
     listen::ListenConfig,
     plan::PlanConfig,
     problem::{ConfigError, Problem, Severity},
     rest::{RestConfig, ToolConfig},
+    secrets::{SecretError, resolve_secret},
     source::{ByteSize, KeyConfig, SecretSource, Span},
     store::StoreConfig,
 };

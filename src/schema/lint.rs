@@ -46,7 +46,7 @@ fn visit(schema: &Value, at: &str, found: &mut Vec<Looseness>) {
     let map = match schema {
         Value::Object(map) => map,
         Value::Bool(false) => return,
-        _ => {
+        Value::Null | Value::Bool(true) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             note(found, at, "anything is allowed", "say a `type`");
             return;
         }

@@ -1,0 +1,112 @@
+//! Reading a secret from where the configuration says it is. Errors name the place only.
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
+
+use super::{Environment, SecretSource};
+use crate::secret::{SecretBytes, SecretString};
+
+/// Largest secret file.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Why a secret could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The environment variable is not set, or empty.
+    #[error("the environment variable {0} is not set")]
+    Unset(String),
+    /// The file cannot be read.
+    #[error("the secret file {path} cannot be read ({kind})")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's word for it.
+        kind: std::io::ErrorKind,
+    },
+    /// More than 64 KiB.
+    #[error("the secret file {0} is larger than 64 KiB")]
+    TooLarge(PathBuf),
+    /// Empty, or not UTF-8.
+    #[error("the secret file {0} is empty or not text")]
+    NotText(PathBuf),
+}
+
+/// Reads the secret; one trailing newline of a file is dropped.
+///
+/// A relative path is relative to `base_dir`, the folder of the configuration file.
+pub fn resolve_secret(
+    source: &SecretSource,
+    base_dir: &Path,
+    environment: &Environment,
+) -> Result<SecretString, SecretError> {
+    match source {
+        SecretSource::Env(name) => environment
+            .secret(name)
+            .ok_or_else(|| SecretError::Unset(name.clone())),
+        SecretSource::File(path) => read(base_dir.join(path)),
+    }
+}
+
+fn read(path: PathBuf) -> Result<SecretString, SecretError> {
+    let mut buffer = Vec::with_capacity(4096);
+    let outcome = File::open(&path).and_then(|file| {
+        file.take(MAX_BYTES + 1)
+            .read_to_end(&mut buffer)
+            .map(|_| ())
+    });
+    // From here on wiped when dropped.
+    let bytes = SecretBytes::new(buffer);
+    if let Err(error) = outcome {
+        let kind = error.kind();
+        return Err(SecretError::Unreadable { path, kind });
+    }
+    if u64::try_from(bytes.expose().len()).unwrap_or(u64::MAX) > MAX_BYTES {
+        return Err(SecretError::TooLarge(path));
+    }
+    let Ok(text) = std::str::from_utf8(bytes.expose()) else {
+        return Err(SecretError::NotText(path));
+    };
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.is_empty() {
+        return Err(SecretError::NotText(path));
+    }
+    Ok(SecretString::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(json: &str) -> SecretSource {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn one_newline_is_dropped_and_places_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("one"), "s3cret\n\n").unwrap();
+        std::fs::write(folder.path().join("large"), vec![b'x'; 65_537]).unwrap();
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        let environment = Environment::from_map([("TOKEN", "from-env"), ("NONE", "")]);
+        let get = |json: &str| resolve_secret(&source(json), folder.path(), &environment);
+        assert_eq!(get(r#"{"file":"one"}"#).unwrap().expose(), "s3cret\n");
+        assert_eq!(get(r#"{"env":"TOKEN"}"#).unwrap().expose(), "from-env");
+        for (json, message) in [
+            (
+                r#"{"env":"NONE"}"#,
+                "the environment variable NONE is not set",
+            ),
+            (r#"{"file":"large"}"#, "larger than 64 KiB"),
+            (r#"{"file":"empty"}"#, "empty or not text"),
+            (r#"{"file":"none"}"#, "cannot be read (entity not found)"),
+        ] {
+            let error = get(json).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        assert!(!format!("{environment:?}").contains("from-env"));
+    }
+}
