@@ -3,6 +3,7 @@
 //! The doc comment of each field is what `wicketgate config schema` and `docs/config.md` print.
 
 pub mod auth;
+mod check;
 pub mod credential;
 pub mod environment;
 mod findings;
@@ -11,9 +12,13 @@ pub mod listen;
 pub mod load;
 pub mod plan;
 pub mod problem;
+pub mod published;
+pub mod reference;
 pub mod rest;
 pub mod secrets;
+mod shape;
 pub mod source;
+pub mod special_use;
 pub mod store;
 pub mod tree;
 
@@ -29,8 +34,11 @@ pub use self::{
     environment::Environment,
     limits::LimitsConfig,
     listen::ListenConfig,
+    load::{Loaded, content_hash, load},
     plan::PlanConfig,
     problem::{ConfigError, Problem, Severity},
+    published::config_schema,
+    reference::config_reference,
     rest::{RestConfig, ToolConfig},
     secrets::{SecretError, resolve_secret},
     source::{ByteSize, KeyConfig, SecretSource, Span},

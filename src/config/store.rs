@@ -37,7 +37,7 @@ pub struct PostgresConfig {
     pub max_connections: u32,
 }
 
-const fn default_connections() -> u32 {
+pub(super) const fn default_connections() -> u32 {
     16
 }
 

@@ -9,6 +9,9 @@ use serde_saphyr::{DuplicateKeyPolicy, Options, Spanned};
 /// Deepest nesting of a file; a schema takes up to 144 levels of it.
 const MAX_DEPTH: usize = 176;
 
+/// Room for a file as deep as allowed.
+const STACK_BYTES: usize = 32 << 20;
+
 /// A value and the line it begins on.
 #[derive(Debug)]
 pub struct Tree {
@@ -88,7 +91,22 @@ pub struct Unreadable {
 impl Tree {
     /// Reads YAML: no duplicate keys, `yes` and `no` are text, aliases and depth limited.
     pub fn parse(text: &str) -> Result<Self, Unreadable> {
-        serde_saphyr::from_str_with_options(text, options()).map_err(|error| unreadable(&error))
+        const FAILED: Unreadable = Unreadable {
+            line: None,
+            message: "the file could not be read",
+        };
+        // The reader recurses, in a build without optimisation some 15 KiB for each level.
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .stack_size(STACK_BYTES)
+                .spawn_scoped(scope, || {
+                    serde_saphyr::from_str_with_options(text, options())
+                        .map_err(|error| unreadable(&error))
+                })
+                .map_err(|_| FAILED)?
+                .join()
+                .map_err(|_| FAILED)?
+        })
     }
 
     /// As JSON.

@@ -1,0 +1,284 @@
+//! Everything besides `upstreams`.
+
+use std::collections::HashSet;
+
+use url::{Host, Url};
+
+use super::{
+    super::{
+        Config, StoreConfig,
+        auth::OPEN_SENTENCE,
+        findings::{Findings, Spot},
+    },
+    Coverage, Scope, secret,
+};
+use crate::{config::SecretSource, names::UpstreamName};
+
+pub(super) fn check(config: &Config, scope: &Scope<'_>, findings: &mut Findings) {
+    let root = Spot::root(scope.main);
+    public_url(config, &root, findings);
+    listen(config, &root.key("listen"), findings);
+    keys(config, scope, &root.key("keys"), findings);
+    auth(config, scope, &root, findings);
+    limits(config, &root.key("limits"), findings);
+    plans(config, scope, &root.key("plans"), findings);
+    if let StoreConfig::Postgres(postgres) = &config.store {
+        let at = root.key("store").key("postgres");
+        secret(&postgres.url, &at.key("url"), scope, findings);
+        if postgres.max_connections == 0 {
+            findings.error(&at.key("max_connections"), "must be at least 1", "raise it");
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn public_url(config: &Config, root: &Spot<'_>, findings: &mut Findings) {
+    let at = root.key("public_url");
+    let Some(url) = &config.public_url else {
+        if !config.listen.public.ip().is_loopback() {
+            findings.warning(
+                &at,
+                "`public_url` is missing although other machines can connect",
+                "write the https address that clients reach",
+            );
+        }
+        return;
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(url) => {}
+        "http" => findings.error(
+            &at,
+            "`http:` would send license keys in the clear",
+            "write `https://…`; `http:` is only for loopback hosts",
+        ),
+        _ => findings.error(&at, "not an http address", "write `https://host`"),
+    }
+    let is_bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !is_bare {
+        findings.error(
+            &at,
+            "must be scheme, host and port alone",
+            "leave out path, query, fragment and user: `https://host`",
+        );
+    }
+}
+
+fn listen(config: &Config, at: &Spot<'_>, findings: &mut Findings) {
+    let listen = &config.listen;
+    if !listen.admin.ip().is_loopback() {
+        findings.error(
+            &at.key("admin"),
+            "the admin listener must be on a loopback address",
+            "write `127.0.0.1:9090`",
+        );
+    }
+    if listen.admin == listen.public && listen.public.port() != 0 {
+        findings.error(
+            &at.key("admin"),
+            "the admin listener has the address of the public one",
+            "choose another port",
+        );
+    }
+    for (i, origin) in listen.allowed_origins.iter().enumerate() {
+        let is_origin = Url::parse(origin).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https")
+                && url.origin().ascii_serialization() == *origin
+        });
+        if !is_origin {
+            findings.error(
+                &at.key("allowed_origins").index(i),
+                "not an origin",
+                "write scheme, host and port in lower case without a path: `https://claude.ai`",
+            );
+        }
+    }
+    for (i, host) in listen.allowed_hosts.iter().enumerate() {
+        let is_host = Url::parse(&format!("http://{host}/"))
+            .is_ok_and(|url| url.path() == "/" && url.username().is_empty())
+            && !host.contains(['/', '\\', '@', '?', '#', '*']);
+        if !is_host {
+            findings.error(
+                &at.key("allowed_hosts").index(i),
+                "not a host name",
+                "write the name alone, with a port where needed: `mcp.example.com`",
+            );
+        }
+    }
+    for (name, number) in [
+        ("max_connections", listen.max_connections),
+        (
+            "max_connections_per_address",
+            listen.max_connections_per_address,
+        ),
+    ] {
+        if number == 0 {
+            findings.error(&at.key(name), "must be at least 1", "raise it");
+        }
+    }
+    for (i, network) in listen.trusted_proxies.iter().enumerate() {
+        if network.prefix_len() == 0 {
+            findings.error(
+                &at.key("trusted_proxies").index(i),
+                "every address would be believed",
+                "name the network of your load balancer",
+            );
+        }
+    }
+}
+
+fn keys(config: &Config, scope: &Scope<'_>, at: &Spot<'_>, findings: &mut Findings) {
+    if config.keys.is_empty() && scope.coverage == Coverage::Whole {
+        findings.error(
+            at,
+            "there is no master key",
+            "run `wicketgate key generate` and name its file",
+        );
+    }
+    let mut ids = HashSet::new();
+    for (i, key) in config.keys.iter().enumerate() {
+        let at = at.index(i);
+        let is_id = (1..=32).contains(&key.id.len())
+            && key
+                .id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+        if !is_id {
+            findings.error(
+                &at.key("id"),
+                "not a valid key id",
+                "use 1 to 32 of A-Z, a-z, 0-9, `-`, `_` and `.`",
+            );
+        } else if !ids.insert(&key.id) {
+            findings.error(
+                &at.key("id"),
+                "this key id is used twice",
+                "rename one of them",
+            );
+        }
+        match (&key.file, &key.env) {
+            (Some(file), None) => {
+                secret(
+                    &SecretSource::File(file.clone()),
+                    &at.key("file"),
+                    scope,
+                    findings,
+                );
+            }
+            (None, Some(name)) => {
+                secret(
+                    &SecretSource::Env(name.clone()),
+                    &at.key("env"),
+                    scope,
+                    findings,
+                );
+            }
+            _ => findings.error(
+                &at,
+                "a key needs exactly one of `file` and `env`",
+                "keep one of them",
+            ),
+        }
+    }
+}
+
+fn auth(config: &Config, scope: &Scope<'_>, root: &Spot<'_>, findings: &mut Findings) {
+    let Some(open) = &config.auth.open else {
+        return;
+    };
+    let at = root.key("auth").key("open");
+    if open.i_understand_that != OPEN_SENTENCE {
+        findings.error(
+            &at.key("i_understand_that"),
+            "the sentence is not written out exactly",
+            format!("write: {OPEN_SENTENCE}"),
+        );
+    }
+    if !config.listen.public.ip().is_loopback() {
+        findings.error(
+            &at,
+            "open access is only for a loopback address",
+            "set `listen.public` to `127.0.0.1:8080`, or remove `auth.open`",
+        );
+    }
+    let is_public = config
+        .public_url
+        .as_ref()
+        .is_some_and(|url| !is_loopback(url));
+    if is_public {
+        findings.error(
+            &at,
+            "open access behind a public address",
+            "remove `public_url`, or remove `auth.open`",
+        );
+    }
+    if scope.coverage == Coverage::Whole && !config.plans.contains_key(&open.plan) {
+        findings.error(
+            &at.key("plan"),
+            "there is no such plan",
+            "name one of `plans`",
+        );
+    }
+}
+
+fn limits(config: &Config, at: &Spot<'_>, findings: &mut Findings) {
+    if config.limits.call_timeout.duration().is_zero() {
+        findings.error(
+            &at.key("call_timeout"),
+            "must be more than 0",
+            "write `55s`",
+        );
+    }
+    for (name, size) in [
+        ("max_request_bytes", config.limits.max_request_bytes),
+        ("max_in_flight_bytes", config.limits.max_in_flight_bytes),
+    ] {
+        if size.bytes() < 1024 {
+            findings.error(&at.key(name), "must be at least 1KiB", "raise it");
+        }
+    }
+    if config.limits.max_in_flight_bytes < config.limits.max_request_bytes {
+        findings.error(
+            &at.key("max_in_flight_bytes"),
+            "less than one request of `max_request_bytes`",
+            "raise it",
+        );
+    }
+}
+
+fn plans(config: &Config, scope: &Scope<'_>, at: &Spot<'_>, findings: &mut Findings) {
+    if scope.coverage == Coverage::Parts {
+        return;
+    }
+    for (name, plan) in &config.plans {
+        let at = at.key(name.as_str()).key("tools");
+        for (i, pattern) in plan.tools.iter().enumerate() {
+            if !tools(config).any(|(upstream, tool)| pattern.covers(upstream, tool)) {
+                findings.warning(
+                    &at.index(i),
+                    "matches no tool",
+                    "patterns are matched on `upstream.tool`: `crm.*`",
+                );
+            }
+        }
+    }
+}
+
+fn tools(config: &Config) -> impl Iterator<Item = (&UpstreamName, &crate::names::ToolName)> {
+    config.upstreams.iter().flat_map(|(name, upstream)| {
+        let tools = upstream.rest.iter().flat_map(|rest| &rest.tools);
+        tools.map(move |tool| (name, &tool.name))
+    })
+}
