@@ -377,3 +377,6 @@ fn apply(env: &Environment, config: &mut Config, file: &Path, findings: &mut Fin
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

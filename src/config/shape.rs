@@ -105,6 +105,12 @@ impl Shape {
             }
             return;
         }
+        // A spelling is checked by a pattern for editors and by a format for us.
+        if matches!(error.kind(), Kind::Format { .. } | Kind::Pattern { .. })
+            && broken.contains(&at.place)
+        {
+            return;
+        }
         let (message, fix) = say(error.kind(), || self.description(error));
         findings.error(&at, message, fix);
         broken.push(at.place);

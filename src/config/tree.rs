@@ -206,6 +206,7 @@ fn unreadable(error: &serde_saphyr::Error) -> Unreadable {
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. } => "the file is too deep or too large",
+        Error::AliasError { .. } => "an alias expands to too much",
         Error::Eof { .. } => "the file is empty",
         Error::MultipleDocuments { .. } => "the file holds more than one document",
         Error::UnknownAnchor { .. } => "an alias without its anchor",
@@ -334,7 +335,7 @@ mod tests {
         }
         assert_eq!(
             Tree::parse(&bomb).unwrap_err().message,
-            "the file is too deep or too large"
+            "an alias expands to too much"
         );
     }
 }
