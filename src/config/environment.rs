@@ -1,6 +1,6 @@
 //! The process environment, read here and nowhere else, by name and never as a whole.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use crate::secret::SecretString;
 
@@ -16,6 +16,14 @@ pub const LISTEN: &str = "WICKETGATE_LISTEN";
 pub const DATABASE_URL: &str = "DATABASE_URL";
 /// Reserved for limits shared between processes.
 pub const REDIS_URL: &str = "REDIS_URL";
+
+/// A variable that is set to something else than it must be. Does not hold the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {name} is not {wanted}")]
+pub struct EnvironmentError {
+    name: &'static str,
+    wanted: &'static str,
+}
 
 /// Where named values come from: the process, or a map in tests.
 pub struct Environment(Source);
@@ -76,16 +84,23 @@ impl Environment {
         self.get(LOG)
     }
 
-    /// `WICKETGATE_PUBLIC_URL`; `Err` when it is not a URL.
-    pub fn public_url(&self) -> Result<Option<url::Url>, ()> {
-        let parse = |text: String| url::Url::parse(&text).map_err(|_| ());
-        self.get(PUBLIC_URL).map(parse).transpose()
+    /// `WICKETGATE_PUBLIC_URL`
+    pub fn public_url(&self) -> Result<Option<url::Url>, EnvironmentError> {
+        self.parsed(PUBLIC_URL, "a URL: write `https://host`")
     }
 
-    /// `WICKETGATE_LISTEN`; `Err` when it is not an address with a port.
-    pub fn listen(&self) -> Result<Option<SocketAddr>, ()> {
-        let parse = |text: String| text.parse().map_err(|_| ());
-        self.get(LISTEN).map(parse).transpose()
+    /// `WICKETGATE_LISTEN`
+    pub fn listen(&self) -> Result<Option<SocketAddr>, EnvironmentError> {
+        self.parsed(LISTEN, "an address with a port: write `127.0.0.1:8080`")
+    }
+
+    fn parsed<T: FromStr>(
+        &self,
+        name: &'static str,
+        wanted: &'static str,
+    ) -> Result<Option<T>, EnvironmentError> {
+        let parse = |text: String| text.parse().map_err(|_| EnvironmentError { name, wanted });
+        self.get(name).map(parse).transpose()
     }
 
     /// Is `DATABASE_URL` set?

@@ -11,15 +11,15 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 pub struct ListenConfig {
     /// The MCP listener. Say `0.0.0.0:8080` to be reached from other machines.
-    #[schemars(with = "super::published::Address")]
+    #[schemars(with = "super::source::Address")]
     pub public: SocketAddr,
 
     /// Health, readiness and metrics. Loopback only.
-    #[schemars(with = "super::published::Address")]
+    #[schemars(with = "super::source::Address")]
     pub admin: SocketAddr,
 
     /// Load balancers whose `X-Forwarded-For` is believed.
-    #[schemars(with = "Vec<super::published::Network>")]
+    #[schemars(with = "Vec<super::source::Network>")]
     pub trusted_proxies: Vec<IpNet>,
 
     /// Further `Host` names that are served, besides the one of `public_url`.

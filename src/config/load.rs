@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Config, ConfigError, Environment, Problem, SecretSource, Severity, StoreConfig, UpstreamConfig,
-    check, environment,
+    check,
+    environment::DATABASE_URL,
     findings::{Findings, Source, Spot},
     published::{config_schema, included_schema},
     shape::Shape,
@@ -129,18 +130,15 @@ fn read_all(path: &Path, environment: &Environment, findings: &mut Findings) -> 
         }
     }
     whole &= remove_untyped(&mut value, &homes, findings);
-    let mut config = match serde_json::from_value::<Config>(value) {
-        Ok(config) => config,
-        Err(_) => {
-            if findings.0.iter().all(|p| p.severity > Severity::Error) {
-                findings.error(
-                    &Spot::root(&main),
-                    "the file is valid YAML and yet cannot be read as a configuration",
-                    "compare it with the published schema: `wicketgate config schema`",
-                );
-            }
-            return Some((None, all));
+    let Ok(mut config) = serde_json::from_value::<Config>(value) else {
+        if findings.0.iter().all(|p| p.severity > Severity::Error) {
+            findings.error(
+                &Spot::root(&main),
+                "the file is valid YAML and yet cannot be read as a configuration",
+                "compare it with the published schema: `wicketgate config schema`",
+            );
         }
+        return Some((None, all));
     };
     apply(environment, &mut config, path, findings);
     let scope = check::Scope {
@@ -202,7 +200,7 @@ fn included_files(main: &Source, findings: &mut Findings) -> Vec<PathBuf> {
         };
         match expand(base, Path::new(pattern)) {
             Ok(found) if found.is_empty() => {
-                findings.warning(&at, "no file matches", "create one, or remove this entry")
+                findings.warning(&at, "no file matches", "create one, or remove this entry");
             }
             Ok(found) => files.extend(found),
             Err(message) => {
@@ -340,31 +338,16 @@ fn remove_untyped(value: &mut Value, homes: &[(String, &Source)], findings: &mut
 }
 
 fn apply(env: &Environment, config: &mut Config, file: &Path, findings: &mut Findings) {
+    const FIX: &str = "correct the variable, or unset it";
     match env.public_url() {
         Ok(Some(url)) => config.public_url = Some(url),
         Ok(None) => {}
-        Err(()) => findings.whole(
-            file,
-            None,
-            format!(
-                "the environment variable {} is not a URL",
-                environment::PUBLIC_URL
-            ),
-            "write `https://host`",
-        ),
+        Err(error) => findings.whole(file, None, error.to_string(), FIX),
     }
     match env.listen() {
         Ok(Some(address)) => config.listen.public = address,
         Ok(None) => {}
-        Err(()) => findings.whole(
-            file,
-            None,
-            format!(
-                "the environment variable {} is not an address with a port",
-                environment::LISTEN
-            ),
-            "write `127.0.0.1:8080`",
-        ),
+        Err(error) => findings.whole(file, None, error.to_string(), FIX),
     }
     if env.has_database_url() {
         let max_connections = match &config.store {
@@ -372,7 +355,7 @@ fn apply(env: &Environment, config: &mut Config, file: &Path, findings: &mut Fin
             StoreConfig::Sqlite(_) => super::store::default_connections(),
         };
         config.store = StoreConfig::Postgres(PostgresConfig {
-            url: SecretSource::Env(environment::DATABASE_URL.to_owned()),
+            url: SecretSource::Env(DATABASE_URL.to_owned()),
             max_connections,
         });
     }

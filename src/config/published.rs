@@ -1,8 +1,8 @@
 //! The JSON Schema of the configuration, as editors and `wicketgate config schema` use it.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+use schemars::{JsonSchema, schema_for};
 use serde_json::{Value, json};
 
 use super::{Config, UpstreamConfig};
@@ -15,40 +15,6 @@ use crate::names::UpstreamName;
 pub(super) struct Included {
     /// The APIs behind the gateway and the tools made from them.
     upstreams: BTreeMap<UpstreamName, UpstreamConfig>,
-}
-
-/// How an IP network is written, for fields whose type is `IpNet`.
-pub(super) struct Network;
-
-/// How a listen address is written, for fields whose type is `SocketAddr`.
-pub(super) struct Address;
-
-impl JsonSchema for Network {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Network".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "ip-network" })
-    }
-}
-
-impl JsonSchema for Address {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Address".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "ip-address-and-port" })
-    }
 }
 
 /// The JSON Schema (2020-12) of a configuration file.

@@ -57,7 +57,7 @@ pub struct RestConfig {
     /// Private, loopback or link-local networks this API may live in. `http:` is only allowed
     /// to these.
     #[serde(default)]
-    #[schemars(with = "Vec<super::published::Network>")]
+    #[schemars(with = "Vec<super::source::Network>")]
     pub allow_special_use: Vec<IpNet>,
 
     /// What clients can call.

@@ -199,6 +199,40 @@ impl JsonSchema for ByteSize {
     }
 }
 
+/// How an IP network is written, for fields whose type is `IpNet`.
+pub(super) struct Network;
+
+/// How a listen address is written, for fields whose type is `SocketAddr`.
+pub(super) struct Address;
+
+impl JsonSchema for Network {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Network".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "ip-network" })
+    }
+}
+
+impl JsonSchema for Address {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Address".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "ip-address-and-port" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,7 +245,7 @@ mod tests {
         );
         assert_eq!(
             "5min".parse::<Span>().unwrap().duration(),
-            Duration::from_secs(300)
+            Duration::from_mins(5)
         );
         assert_eq!("256KiB".parse::<ByteSize>().unwrap().bytes(), 262_144);
         for bad in [

@@ -331,7 +331,8 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let below = vec![format!("*a{}", level - 1); 9].join(", ");
-            bomb.push_str(&format!("a{level}: &a{level} [{below}]\n"));
+            let line = format!("a{level}: &a{level} [{below}]\n");
+            bomb.push_str(&line);
         }
         assert_eq!(
             Tree::parse(&bomb).unwrap_err().message,

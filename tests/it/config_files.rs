@@ -2,6 +2,8 @@
 //!
 //! `WICKETGATE_REGENERATE=1 cargo test --test it config_files` writes the generated ones.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{fs, path::Path};
 
 use wicketgate::config::{

@@ -131,23 +131,21 @@ fn credential(
             "name the header that the API reads",
         );
     }
-    if let Some(query) = &wanted.query {
-        if query.is_empty() || query.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            findings.error(
-                &at.key("query"),
-                "not a parameter name",
-                "write its name alone",
-            );
-        }
+    let odd = |c: char| c.is_control() || c.is_whitespace();
+    if (wanted.query.as_ref()).is_some_and(|name| name.is_empty() || name.contains(odd)) {
+        findings.error(
+            &at.key("query"),
+            "not a parameter name",
+            "write its name alone",
+        );
     }
-    if let Some(basic) = &wanted.basic {
-        if basic.username.contains(':') || basic.username.chars().any(char::is_control) {
-            findings.error(
-                &at.key("basic").key("username"),
-                "a user name has no colon and no control character (RFC 7617)",
-                "remove it",
-            );
-        }
+    let odd = |c: char| c == ':' || c.is_control();
+    if (wanted.basic.as_ref()).is_some_and(|basic| basic.username.contains(odd)) {
+        findings.error(
+            &at.key("basic").key("username"),
+            "a user name has no colon and no control character (RFC 7617)",
+            "remove it",
+        );
     }
     if let Some(value) = &wanted.value {
         secret(value, &at.key("value"), scope, findings);
