@@ -16,7 +16,7 @@ pub struct AuthConfig {
     pub open: Option<OpenConfig>,
 }
 
-/// `auth.open`
+/// Serving callers without a license key, on a loopback address.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OpenConfig {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ByteSize, Span};
 use crate::quota::Rate;
@@ -44,7 +44,7 @@ pub struct LimitsConfig {
 }
 
 /// The form a session or license limit takes on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitAnswer {
     /// HTTP 429, `Retry-After` and a JSON-RPC error.

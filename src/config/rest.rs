@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ByteSize, CredentialConfig, Span};
@@ -126,6 +126,12 @@ impl<'de> Deserialize<'de> for ReadOnly {
     }
 }
 
+impl Serialize for ReadOnly {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bool(*self == Self::Yes)
+    }
+}
+
 impl JsonSchema for ReadOnly {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "ReadOnly".into()
@@ -137,7 +143,7 @@ impl JsonSchema for ReadOnly {
 }
 
 /// What calling a tool twice with the same arguments does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Repeat {
     /// Something happens twice. Never tried again.
@@ -174,7 +180,7 @@ pub struct RequestConfig {
 }
 
 /// HTTP methods a tool may use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum MethodConfig {
     /// Read.
@@ -212,7 +218,7 @@ pub struct QueryListConfig {
 }
 
 /// How a list is written in the query.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ListStyle {
     /// `tag=a&tag=b`
@@ -238,7 +244,7 @@ pub struct ResponseConfig {
 }
 
 /// What an API answers with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ResponseFormat {
     /// JSON: becomes structured content and text. Anything else is refused.

@@ -262,6 +262,10 @@ fn say<'a>(kind: &Kind, description: impl Fn() -> Option<&'a str>) -> (String, S
                 "choose one of these".to_owned(),
             )
         }
+        Kind::FalseSchema => (
+            "takes no keys".to_owned(),
+            "write `{}`; a secret goes into `value`".to_owned(),
+        ),
         Kind::Minimum { limit } => (format!("must be at least {limit}"), "raise it".to_owned()),
         Kind::Maximum { limit } => (format!("must be at most {limit}"), "lower it".to_owned()),
         Kind::Pattern { .. } => ("is not spelled right".to_owned(), spelled()),

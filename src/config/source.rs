@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Where a secret is: `{ env: NAME }` or `{ file: PATH }`, never the secret itself.
 #[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
@@ -121,6 +121,29 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+impl fmt::Display for Span {
+    /// In the largest unit that is exact, as it would be written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        let (unit, name) = [
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "min"),
+            (1_000, "s"),
+        ]
+        .into_iter()
+        .find(|(unit, _)| number >= *unit && number.is_multiple_of(*unit))
+        .unwrap_or((1, "ms"));
+        write!(f, "{}{name}", number / unit)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl JsonSchema for Span {
     fn schema_name() -> Cow<'static, str> {
         "Span".into()
@@ -182,6 +205,24 @@ impl<'de> Deserialize<'de> for ByteSize {
         String::deserialize(deserializer)?
             .parse()
             .map_err(de::Error::custom)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    /// In the largest unit that is exact, as it would be written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.0;
+        let (unit, name) = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+            .into_iter()
+            .find(|(unit, _)| number >= *unit && number.is_multiple_of(*unit))
+            .unwrap_or((1, "B"));
+        write!(f, "{}{name}", number / unit)
+    }
+}
+
+impl Serialize for ByteSize {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -260,6 +301,13 @@ mod tests {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
         assert!("1MB".parse::<ByteSize>().is_err());
+        for text in ["500ms", "55s", "5min", "24h", "30d", "90s"] {
+            let shown = text.parse::<Span>().unwrap().to_string();
+            assert_eq!(shown.parse::<Span>(), text.parse::<Span>(), "{shown}");
+        }
+        assert_eq!(Span::seconds(55).to_string(), "55s");
+        assert_eq!(ByteSize::kib(1024).to_string(), "1MiB");
+        assert_eq!(ByteSize::kib(0).to_string(), "0B");
     }
 
     #[test]

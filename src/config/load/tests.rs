@@ -169,6 +169,12 @@ fn shapes_are_checked() {
 
 #[test]
 fn secrets_are_references() {
+    one(
+        "{ header: X-Key, value: { env: KEY } }",
+        "{ bearer: { token: CANARY } }",
+        9,
+        "takes no keys",
+    );
     for inline in [
         "CANARY",
         "{ CANARY: x }",
