@@ -160,3 +160,45 @@ async fn d_06_errors_hold_no_url() {
 fn https_clients_find_the_systems_roots() {
     assert!(EgressClient::for_upstream(EgressProfile::new(Scheme::Https)).is_ok());
 }
+
+#[tokio::test]
+async fn r_07_a_body_that_stops_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let holding = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let start = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok";
+            let _ = socket.write_all(start).await;
+            held.push(socket);
+        }
+    });
+    let client = EgressClient::for_upstream(profile("127.0.0.1/32")).unwrap();
+    let read = async |idle: u64, deadline: u64| {
+        let request = get(&format!("http://127.0.0.1:{port}/"));
+        let response = client.send(request).await.unwrap();
+        let deadline = Instant::now() + Duration::from_millis(deadline);
+        read_body(response, 99, Duration::from_millis(idle), deadline).await
+    };
+    assert_eq!(read(20, 5_000).await, Err(EgressError::BodyIdle));
+    assert_eq!(read(5_000, 20).await, Err(EgressError::Deadline));
+    holding.abort();
+}
+
+#[tokio::test]
+async fn r_21_tls_is_never_traded_for_plain_text() {
+    let (port, count) = serve(OK).await;
+    let client = EgressClient::for_upstream(EgressProfile {
+        allow_special_use: vec!["127.0.0.1/32".parse().unwrap()],
+        ..EgressProfile::new(Scheme::Https)
+    })
+    .unwrap();
+    let secure = get(&format!("https://127.0.0.1:{port}/"));
+    assert_eq!(client.send(secure).await.unwrap_err(), EgressError::Connect);
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    let plain = get(&format!("http://127.0.0.1:{port}/"));
+    let refused = client.send(plain).await.unwrap_err();
+    assert_eq!(refused, EgressError::AddressRefused);
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+}

@@ -64,6 +64,15 @@ pub enum JsonKind {
     Other,
 }
 
+/// What the head of an answer says its body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Declared {
+    /// JSON.
+    Json,
+    /// Something else, or nothing.
+    Other,
+}
+
 /// Does a value fit the tool's `output` schema?
 pub type OutputCheck = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
 
@@ -102,7 +111,7 @@ impl AnswerRule {
     }
 
     /// Checks the head of a 2xx answer before its body is read.
-    pub fn check_head(&self, headers: &HeaderMap) -> Result<(), UpstreamError> {
+    pub fn check_head(headers: &HeaderMap) -> Result<Declared, UpstreamError> {
         let coded = headers
             .get_all(CONTENT_ENCODING)
             .iter()
@@ -110,11 +119,15 @@ impl AnswerRule {
         if coded {
             return Err(UpstreamError::Unusable("it is content-encoded"));
         }
-        Ok(())
+        Ok(if is_json(headers) {
+            Declared::Json
+        } else {
+            Declared::Other
+        })
     }
 
     /// Makes the content of a 2xx answer from its whole body.
-    pub fn read(&self, headers: &HeaderMap, body: Bytes) -> Result<AnswerContent, UpstreamError> {
+    pub fn read(&self, declared: Declared, body: Bytes) -> Result<AnswerContent, UpstreamError> {
         let unusable = |why| Err(UpstreamError::Unusable(why));
         if body.iter().all(u8::is_ascii_whitespace) {
             if self.select.is_some() || self.output.is_some() {
@@ -122,7 +135,7 @@ impl AnswerRule {
             }
             return Ok(AnswerContent::Text(NO_CONTENT.to_owned()));
         }
-        if self.format == ResponseFormat::Json && !is_json(headers) {
+        if self.format == ResponseFormat::Json && declared != Declared::Json {
             return unusable("it is not declared as JSON");
         }
         let Ok(text) = String::from_utf8(Vec::from(body)) else {

@@ -81,7 +81,7 @@ impl Breaker {
         match self.state {
             State::Closed => Ok(()),
             State::Open { until, .. } if now >= until => Ok(()),
-            State::Open { until, .. } => Err(until - now),
+            State::Open { until, .. } => Err(until.saturating_sub(now)),
             // The probe under way decides; nobody knows when.
             State::HalfOpen { .. } => Err(Duration::from_secs(1)),
         }

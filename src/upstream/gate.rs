@@ -186,7 +186,7 @@ impl Gate {
     /// Waits for a turn: at most `max_wait`, never past `deadline`. A free gate never yields.
     pub async fn enter(&self, deadline: Instant) -> Result<Permit, GateRefusal> {
         let inner = &self.0;
-        if let Ok(_front) = inner.front.try_acquire()
+        if inner.waiting.load(Ordering::Acquire) == 0
             && let Ok(slot) = inner.slots.try_acquire()
             && let Turn::Now(ticket) = inner.turn()?
         {
@@ -275,8 +275,9 @@ impl Inner {
     fn turn(&self) -> Result<Turn, GateRefusal> {
         let mut state = self.state();
         let now = self.clock.monotonic();
-        if now < state.paused_until {
-            return Err(GateRefusal::Paused(state.paused_until - now));
+        let pause = state.paused_until.saturating_sub(now);
+        if !pause.is_zero() {
+            return Err(GateRefusal::Paused(pause));
         }
         state.breaker.check(now).map_err(GateRefusal::CircuitOpen)?;
         if let Err(wait) = self.take(&mut state, now) {

@@ -1,1 +1,215 @@
-//! See the module list in `upstream`.
+//! The list of kinds: from an upstream's configuration to its tools.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use http::HeaderValue;
+use serde_json::Value;
+
+use super::{
+    BoundTool, CredentialUse, Gate, Site, ToolDefinition,
+    answer::{AnswerFault, AnswerRule, OutputCheck},
+    credential::CredentialFault,
+    gate::GateLimits,
+    request::{BaseUrl, BaseUrlFault, Template, TemplateFault},
+    rest::{Api, RestTarget, Tool},
+    retry::{RetryBudget, most_retries},
+};
+use crate::{
+    clock::SharedClock,
+    config::{RestConfig, ToolConfig, UpstreamConfig, rest::ResponseFormat},
+    egress::{EgressClient, EgressProfile, EgressSetupError},
+    entropy::SharedEntropy,
+    names::{ToolName, UpstreamName},
+    quota::Rate,
+};
+
+/// Calls of an upstream without `limit:`, in a second.
+const DEFAULT_CALLS: u32 = 50;
+
+/// Makes a check from an `output` schema; an error says what is wrong with the schema.
+pub type OutputCompiler<'a> = &'a (dyn Fn(&Value) -> Result<OutputCheck, String> + 'a);
+
+/// What every kind needs.
+pub struct KindParts<'a> {
+    /// For limits and dates.
+    pub clock: SharedClock,
+    /// For jitter.
+    pub entropy: SharedEntropy,
+    /// The same upstream before a reload: its gate is kept when its limits have not changed.
+    pub previous: Option<Arc<Site>>,
+    /// Makes checks of `output` schemas.
+    pub compile_output: OutputCompiler<'a>,
+}
+
+/// Why an upstream cannot be used. Names only what the configuration holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BindFault {
+    /// None of the kinds is there.
+    #[error("an upstream needs a kind: `rest:`")]
+    NoKind,
+    /// `base_url` is wrong.
+    #[error(transparent)]
+    BaseUrl(#[from] BaseUrlFault),
+    /// `base_url` is an address that is not called unless listed.
+    #[error(
+        "base_url: plain http and special-use addresses need their network in `allow_special_use`"
+    )]
+    AddressRefused,
+    /// `credential:` is wrong.
+    #[error(transparent)]
+    Credential(#[from] CredentialFault),
+    /// No HTTP client.
+    #[error(transparent)]
+    Client(#[from] EgressSetupError),
+    /// A tool is wrong.
+    #[error("tool `{tool}`: {fault}")]
+    Tool {
+        /// Its name.
+        tool: ToolName,
+        /// What is wrong.
+        fault: ToolFault,
+    },
+}
+
+/// Why a tool cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolFault {
+    /// `request:` does not fit `input:`.
+    #[error(transparent)]
+    Request(#[from] TemplateFault),
+    /// `response:` is wrong.
+    #[error(transparent)]
+    Response(#[from] AnswerFault),
+    /// `output:` is wrong.
+    #[error("output: {0}")]
+    Output(String),
+    /// The tool sets what the credential sets.
+    #[error("the request sets the header or query parameter of the credential")]
+    SetsCredential,
+}
+
+/// Makes the tools of one upstream. Sends nothing.
+pub fn bind(
+    name: &UpstreamName,
+    config: &UpstreamConfig,
+    parts: &KindParts<'_>,
+) -> Result<Vec<BoundTool>, BindFault> {
+    match &config.rest {
+        Some(rest) => bind_rest(name, rest, parts),
+        None => Err(BindFault::NoKind),
+    }
+}
+
+fn bind_rest(
+    name: &UpstreamName,
+    config: &RestConfig,
+    parts: &KindParts<'_>,
+) -> Result<Vec<BoundTool>, BindFault> {
+    let base = BaseUrl::parse(&config.base_url)?;
+    let credential = config.credential.as_ref().map(CredentialUse::from_config);
+    let client = EgressClient::for_upstream(EgressProfile {
+        allow_special_use: config.allow_special_use.clone(),
+        connect_timeout: config.connect_timeout.duration(),
+        ..EgressProfile::new(base.scheme())
+    })?;
+    client
+        .check(base.url())
+        .map_err(|_| BindFault::AddressRefused)?;
+    let site = Arc::new(Site {
+        name: name.clone(),
+        gate: gate_for(config, parts),
+        credential: credential.transpose()?,
+    });
+    let api = Arc::new(Api {
+        site: Arc::clone(&site),
+        base,
+        client,
+        timeout: config.timeout.duration(),
+        cap: config.max_response_bytes.as_len(),
+        budget: RetryBudget::default(),
+        clock: parts.clock.clone(),
+        entropy: parts.entropy.clone(),
+    });
+    let bound = config.tools.iter().map(|tool| {
+        let target = target_of(tool, config, &api, parts).map_err(|fault| BindFault::Tool {
+            tool: tool.name.clone(),
+            fault,
+        })?;
+        Ok(BoundTool {
+            definition: definition_of(tool),
+            site: Arc::clone(&site),
+            target: Arc::new(target),
+        })
+    });
+    bound.collect()
+}
+
+fn gate_for(config: &RestConfig, parts: &KindParts<'_>) -> Gate {
+    let max_queue = config.max_queue.map_or(
+        config.max_concurrent.get().saturating_mul(2),
+        NonZeroU32::get,
+    );
+    let limits = GateLimits {
+        rate: config.limit.unwrap_or(Rate {
+            count: NonZeroU32::new(DEFAULT_CALLS).unwrap_or(NonZeroU32::MIN),
+            per: Duration::from_secs(1),
+        }),
+        max_concurrent: config.max_concurrent,
+        max_queue,
+        max_wait: config.max_wait.duration(),
+    };
+    match &parts.previous {
+        Some(site) if *site.gate.limits() == limits => site.gate.clone(),
+        _ => Gate::new(limits, parts.clock.clone()),
+    }
+}
+
+fn target_of(
+    tool: &ToolConfig,
+    config: &RestConfig,
+    api: &Arc<Api>,
+    parts: &KindParts<'_>,
+) -> Result<RestTarget, ToolFault> {
+    let media_type = match tool.response.format {
+        ResponseFormat::Json => "application/json",
+        ResponseFormat::Text => "text/plain, text/*;q=0.9, */*;q=0.1",
+    };
+    let template = Template::compile(&tool.request, &api.base, &tool.input)?
+        .accepting(HeaderValue::from_static(media_type));
+    if let Some(usage) = &api.site.credential {
+        let header = usage
+            .header()
+            .is_some_and(|name| template.sets_header(&name));
+        let query = match usage {
+            CredentialUse::Query(name) => template.sets_query(name),
+            CredentialUse::Header(_) | CredentialUse::Bearer | CredentialUse::Basic { .. } => false,
+        };
+        if header || query {
+            return Err(ToolFault::SetsCredential);
+        }
+    }
+    let output = tool.output.as_ref().map(parts.compile_output);
+    let output = output.transpose().map_err(ToolFault::Output)?;
+    Ok(RestTarget(Arc::new(Tool {
+        api: Arc::clone(api),
+        template,
+        rule: AnswerRule::compile(&tool.response, output)?,
+        most_retries: most_retries(tool.read_only, tool.repeat, config.retries),
+    })))
+}
+
+fn definition_of(tool: &ToolConfig) -> ToolDefinition {
+    ToolDefinition {
+        name: tool.name.clone(),
+        title: tool.title.clone(),
+        description: tool.description.clone(),
+        input: tool.input.clone(),
+        output: tool.output.clone(),
+        read_only: tool.read_only,
+        repeat: tool.repeat,
+        timeout: tool.timeout.map(crate::config::Span::duration),
+    }
+}
+
+#[cfg(test)]
+mod tests;
