@@ -201,7 +201,8 @@ impl Guard {
             && match url.host() {
                 Some(Host::Ipv4(ip)) => self.permits(IpAddr::V4(ip)),
                 Some(Host::Ipv6(ip)) => self.permits(IpAddr::V6(ip)),
-                Some(Host::Domain(name)) => !is_localhost(name) || !self.loopback().is_empty(),
+                Some(Host::Domain(name)) if is_localhost(name) => !self.loopback().is_empty(),
+                Some(Host::Domain(_)) => self.scheme == Scheme::Https || !self.allow.is_empty(),
                 None => false,
             };
         if fits { Ok(()) } else { Err(AddressRefused) }

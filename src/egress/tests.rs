@@ -107,6 +107,22 @@ async fn s_10_a_name_without_address_is_a_connect_failure() {
     assert_eq!(error, EgressError::Connect);
 }
 
+/// Never answers.
+struct Silent;
+
+impl Lookup for Silent {
+    fn lookup(&self, _: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn s_10_a_resolver_that_hangs_holds_nobody() {
+    let client = EgressClient::with_lookup(profile("127.0.0.1/32"), Arc::new(Silent)).unwrap();
+    let error = client.send(get("http://up.test/")).await.unwrap_err();
+    assert_eq!(error, EgressError::ConnectTimeout);
+}
+
 #[tokio::test]
 async fn r_01_redirects_are_answers() {
     let (evil, seen) = serve(OK).await;

@@ -110,6 +110,28 @@ async fn waiters_for_the_rate_are_spaced() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_17_the_bulkhead_holds_under_load() {
+    let gate = gate("1000000/s", 4, 1_000, &clock());
+    let (running, peak) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let calls = (0..400).map(|_| {
+        let (gate, running, peak) = (gate.clone(), Arc::clone(&running), Arc::clone(&peak));
+        tokio::spawn(async move {
+            let permit = gate.enter(soon()).await.unwrap();
+            peak.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            running.fetch_sub(1, Ordering::SeqCst);
+            permit.finish(Observed::Answered);
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    assert!((1..=4).contains(&peak.load(Ordering::SeqCst)));
+    assert_eq!(gate.0.waiting.load(Ordering::SeqCst), 0);
+    assert_eq!(gate.0.slots.available_permits(), 4);
+}
+
 #[tokio::test]
 async fn r_16_the_upstreams_own_limit_pauses_the_gate() {
     let clock = clock();

@@ -48,6 +48,7 @@ fn s_01_special_use_and_plain_http_must_be_listed() {
         "https://localhost/",
         "https://2130706433/",
         "http://8.8.8.8/",
+        "http://up1.test/",
     ] {
         assert_eq!(fault(url, &json!({})), BindFault::AddressRefused, "{url}");
     }
