@@ -179,3 +179,6 @@ impl std::fmt::Debug for Vault {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,9 @@
 mod config_files;
+//! Everything that needs a real database, socket or process, in one binary.
+
+mod ledger;
+mod ledger_schedule;
+mod store;
+mod store_faults;
+mod store_usage;
+mod support;

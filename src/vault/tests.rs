@@ -1,0 +1,240 @@
+//! What the vault promises, on a database in memory.
+
+use super::*;
+use crate::{
+    clock::{Clock, ManualClock, Timestamp},
+    crypto::{LicenseKey, MasterKey, MasterKeyId, generate_master_key_text},
+    entropy::SeededEntropy,
+    ids::LicenseId,
+    store::{CredentialRecord, Removal, Stamp, StoreTarget},
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_348_800_000);
+
+struct World {
+    store: Store,
+    clock: Arc<ManualClock>,
+    entropy: SharedEntropy,
+}
+
+impl World {
+    async fn new() -> Self {
+        let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
+        store.migrate(NOW).await.unwrap();
+        Self {
+            store,
+            clock: Arc::new(ManualClock::new(NOW)),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        }
+    }
+
+    /// A vault whose keys are named and seeded; the first seals.
+    async fn vault(&self, keys: &[(&str, u64)]) -> Result<Vault, VaultError> {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let entropy = self.entropy.clone();
+        Vault::bootstrap(store, ring(keys), HashMap::new(), clock, entropy).await
+    }
+
+    async fn record(&self) -> CredentialRecord {
+        let found = self.store.credential(&ads(), Tenant::Operator, LABEL).await;
+        found.unwrap().unwrap()
+    }
+
+    async fn overwrite(&self, record: &CredentialRecord, replaces: u64) {
+        let stamp = Stamp::new("thief", &*self.clock, &*self.entropy);
+        let put = self.store.put_credential(record, Some(replaces), &stamp);
+        put.await.unwrap();
+    }
+}
+
+fn ring(keys: &[(&str, u64)]) -> Keyring {
+    let id = |text: &str| text.parse::<MasterKeyId>().unwrap();
+    let all = keys.iter().map(|(name, seed)| {
+        let text = generate_master_key_text(&SeededEntropy::new(*seed));
+        (id(name), MasterKey::parse(&text).unwrap())
+    });
+    Keyring::new(&id(keys[0].0), all.collect()).unwrap()
+}
+
+fn ads() -> UpstreamName {
+    "ads".parse().unwrap()
+}
+
+fn secret(text: &str) -> SecretString {
+    SecretString::new(text.to_owned())
+}
+
+async fn read(vault: &Vault) -> Result<String, VaultError> {
+    let act = OperatorAct::at_command_line();
+    let opened = vault.operator_open(act, &ads()).await?;
+    Ok(String::from_utf8(opened.secret.expose().clone()).unwrap())
+}
+
+fn wrong(key: &str) -> VaultError {
+    VaultError::WrongMasterKey {
+        key: key.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_is_put_opens_and_is_not_stored_in_the_clear() {
+    let world = World::new().await;
+    let vault = world.vault(&[("a", 1)]).await.unwrap();
+    assert_eq!(read(&vault).await, Err(VaultError::Missing));
+    let info = vault.put(&ads(), &secret("CANARY"), "cli").await.unwrap();
+    assert_eq!(info.generation, 1);
+    assert_eq!(read(&vault).await.unwrap(), "CANARY");
+    let sealed = world.record().await.sealed;
+    assert!(!sealed.windows(6).any(|w| w == b"CANARY"));
+    assert!(!format!("{vault:?}{:?}", vault.list().await).contains("CANARY"));
+
+    let info = vault.put(&ads(), &secret("second"), "cli").await.unwrap();
+    assert_eq!(info.generation, 2);
+    assert_eq!(read(&vault).await.unwrap(), "second");
+    assert_eq!(vault.delete(&ads(), "cli").await, Ok(Removal::Removed));
+    assert_eq!(read(&vault).await, Err(VaultError::Missing));
+    assert_eq!(vault.delete(&ads(), "cli").await, Ok(Removal::NotFound));
+}
+
+#[tokio::test]
+async fn a_wrong_master_key_is_named_before_anything_is_written() {
+    let world = World::new().await;
+    let key = LicenseKey::generate(&*world.entropy);
+    let first = world.vault(&[("a", 1)]).await.unwrap();
+    let digest = first.pepper().digest(&key);
+    let rows = world.store.root_secrets().await.unwrap();
+    assert_eq!(rows.len(), 2);
+    assert_eq!(world.vault(&[("a", 2)]).await.unwrap_err(), wrong("a"));
+    let unknown = VaultError::UnknownMasterKey { key: "a".into() };
+    assert_eq!(world.vault(&[("b", 1)]).await.unwrap_err(), unknown);
+    let both = world.vault(&[("b", 3), ("a", 2)]).await;
+    assert_eq!(both.unwrap_err(), wrong("a"));
+    assert_eq!(world.store.root_secrets().await.unwrap(), rows);
+    // The right key finds what it made.
+    let again = world.vault(&[("a", 1)]).await.unwrap();
+    assert_eq!(again.pepper().digest(&key), digest);
+    assert_eq!(again.log_key().expose(), first.log_key().expose());
+    assert_eq!(again.cursor_key().expose(), first.cursor_key().expose());
+}
+
+#[tokio::test]
+async fn a_new_master_key_takes_over_and_the_old_one_can_go() {
+    let world = World::new().await;
+    let key = LicenseKey::generate(&*world.entropy);
+    let old = world.vault(&[("a", 1)]).await.unwrap();
+    old.put(&ads(), &secret("CANARY"), "cli").await.unwrap();
+    let sealed = world.record().await.sealed;
+
+    let both = world.vault(&[("b", 2), ("a", 1)]).await.unwrap();
+    let expected = Rewrapped {
+        root_secrets: 1,
+        data_keys: 1,
+    };
+    assert_eq!(both.rewrap().await, Ok(expected));
+    assert_eq!(both.rewrap().await, Ok(Rewrapped::default()));
+    assert_eq!(world.record().await.sealed, sealed, "records stay");
+
+    let new = world.vault(&[("b", 2)]).await.unwrap();
+    assert_eq!(read(&new).await.unwrap(), "CANARY");
+    assert_eq!(new.pepper().digest(&key), old.pepper().digest(&key));
+}
+
+#[tokio::test]
+async fn a_credential_is_remembered_until_told_to_forget_or_old() {
+    let world = World::new().await;
+    let (ours, theirs) = (
+        world.vault(&[("a", 1)]).await.unwrap(),
+        world.vault(&[("a", 1)]).await.unwrap(),
+    );
+    ours.put(&ads(), &secret("one"), "cli").await.unwrap();
+    assert_eq!(read(&ours).await.unwrap(), "one");
+    theirs.put(&ads(), &secret("two"), "cli").await.unwrap();
+    assert_eq!(read(&ours).await.unwrap(), "one");
+    ours.forget();
+    assert_eq!(read(&ours).await.unwrap(), "two");
+    theirs.put(&ads(), &secret("three"), "cli").await.unwrap();
+    world.clock.advance(OLDEST);
+    assert_eq!(read(&ours).await.unwrap(), "three");
+    world.store.close().await;
+    assert_eq!(read(&ours).await.unwrap(), "three");
+    ours.forget();
+    let gone = read(&ours).await.unwrap_err();
+    assert!(matches!(gone, VaultError::Unavailable(_)), "{gone:?}");
+}
+
+#[tokio::test]
+async fn a_moved_changed_or_older_ciphertext_does_not_open() {
+    let world = World::new().await;
+    let vault = world.vault(&[("a", 1)]).await.unwrap();
+    vault.put(&ads(), &secret("one"), "cli").await.unwrap();
+    let first = world.record().await;
+    vault.put(&ads(), &secret("two"), "cli").await.unwrap();
+    assert_eq!(read(&vault).await.unwrap(), "two");
+
+    world.overwrite(&first, 2).await;
+    vault.forget();
+    assert_eq!(read(&vault).await, Err(VaultError::RolledBack));
+
+    let mut raised = first.clone();
+    raised.info.generation = 3;
+    world.overwrite(&raised, 1).await;
+    assert_eq!(read(&vault).await, Err(VaultError::Damaged("credential")));
+
+    let bank: UpstreamName = "bank".parse().unwrap();
+    let info = vault.put(&bank, &secret("bank's"), "cli").await.unwrap();
+    let moved = CredentialRecord {
+        info,
+        sealed: first.sealed,
+    };
+    world.overwrite(&moved, 1).await;
+    vault.forget();
+    let act = OperatorAct::at_command_line();
+    let refused = vault.operator_open(act, &bank).await.unwrap_err();
+    assert_eq!(refused, VaultError::Damaged("credential"));
+}
+
+#[tokio::test]
+async fn the_configuration_comes_first_then_the_licenses_own_then_the_operators() {
+    let world = World::new().await;
+    let vault = world.vault(&[("a", 1)]).await.unwrap();
+    let (mine, other) = (
+        Tenant::License(LicenseId::from_bytes([1; 16])),
+        Tenant::License(LicenseId::from_bytes([2; 16])),
+    );
+    let open = async |tenant| {
+        let opened = vault.open_first(&[tenant, Tenant::Operator], &ads()).await;
+        String::from_utf8(opened.unwrap().secret.expose().clone()).unwrap()
+    };
+    vault.put(&ads(), &secret("operator"), "cli").await.unwrap();
+    assert_eq!(open(mine).await, "operator");
+    let put = vault.put_for(mine, &ads(), &secret("mine"), "cli");
+    put.await.unwrap();
+    assert_eq!(open(mine).await, "mine");
+    assert_eq!(open(other).await, "operator");
+    assert_eq!(vault.list().await.unwrap().len(), 2);
+    vault.replace_configured(HashMap::from([(ads(), secret("configured"))]));
+    assert_eq!(open(mine).await, "configured");
+    vault.replace_configured(HashMap::new());
+    assert_eq!(open(mine).await, "mine");
+    let gone = vault.delete_for(mine, &ads(), "cli").await;
+    assert_eq!(
+        (gone, open(mine).await),
+        (Ok(Removal::Removed), "operator".into())
+    );
+}
+
+#[tokio::test]
+async fn a_missing_root_secret_is_not_replaced() {
+    let world = World::new().await;
+    let rows = {
+        world.vault(&[("a", 1)]).await.unwrap();
+        world.store.root_secrets().await.unwrap()
+    };
+    let stripped = World::new().await;
+    for row in rows.iter().filter(|row| row.purpose != "root") {
+        stripped.store.insert_root_secret(row).await.unwrap();
+    }
+    let refused = stripped.vault(&[("a", 1)]).await.unwrap_err();
+    assert_eq!(refused, VaultError::Damaged("root secret is missing"));
+    assert!(world.clock.now() == NOW);
+}
