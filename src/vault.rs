@@ -32,8 +32,8 @@ use crate::{
     upstream::OpenedCredential,
 };
 
-/// How many opened credentials are in memory.
-const REMEMBERED: usize = 4_096;
+/// How many answers are in memory: opened credentials, and that a license has none of its own.
+const REMEMBERED: usize = 32_768;
 /// How long one is.
 const OLDEST: Duration = Duration::from_mins(15);
 /// How long a caller waits for one that is not.
@@ -94,7 +94,7 @@ impl Vault {
     pub async fn bootstrap(
         store: Store,
         keyring: Keyring,
-        configured: HashMap<UpstreamName, SecretString>,
+        configured: &HashMap<UpstreamName, SecretString>,
         clock: SharedClock,
         entropy: SharedEntropy,
     ) -> Result<Self, VaultError> {
@@ -130,7 +130,7 @@ impl Vault {
     }
 
     /// The secrets of the configuration are now these.
-    pub fn replace_configured(&self, configured: HashMap<UpstreamName, SecretString>) {
+    pub fn replace_configured(&self, configured: &HashMap<UpstreamName, SecretString>) {
         self.configured.store(Arc::new(opened(configured)));
     }
 
@@ -162,7 +162,7 @@ impl Vault {
     }
 }
 
-fn opened(configured: HashMap<UpstreamName, SecretString>) -> Configured {
+fn opened(configured: &HashMap<UpstreamName, SecretString>) -> Configured {
     let open = |secret: &SecretString| OpenedCredential {
         secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
         generation: 0,

@@ -2,7 +2,10 @@
 //!
 //! Keyed, so that somebody who can write to the database still cannot mint a token they know.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -11,7 +14,7 @@ use subtle::ConstantTimeEq;
 use super::token::LicenseKey;
 
 /// HMAC-SHA-256 of a token under the [`Pepper`].
-#[derive(Clone, Copy, Eq, Hash)]
+#[derive(Clone, Copy, Eq)]
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
@@ -30,6 +33,12 @@ impl PartialEq for TokenDigest {
     /// In constant time.
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Hash for TokenDigest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

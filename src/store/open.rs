@@ -112,5 +112,6 @@ async fn open_postgres(url: &str, max_connections: u32) -> Result<Db, StoreError
         .max_connections(max_connections.max(1))
         .acquire_timeout(PATIENCE)
         .connect_with(options);
+    let pool = Box::pin(pool);
     Ok(Db::Postgres(bounded(async { Ok(pool.await?) }).await?))
 }

@@ -32,7 +32,7 @@ impl World {
     async fn vault(&self, keys: &[(&str, u64)]) -> Result<Vault, VaultError> {
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let entropy = self.entropy.clone();
-        Vault::bootstrap(store, ring(keys), HashMap::new(), clock, entropy).await
+        Vault::bootstrap(store, ring(keys), &HashMap::new(), clock, entropy).await
     }
 
     async fn record(&self) -> CredentialRecord {
@@ -207,14 +207,14 @@ async fn the_configuration_comes_first_then_the_licenses_own_then_the_operators(
     };
     vault.put(&ads(), &secret("operator"), "cli").await.unwrap();
     assert_eq!(open(mine).await, "operator");
-    let put = vault.put_for(mine, &ads(), &secret("mine"), "cli");
-    put.await.unwrap();
+    let own = secret("mine");
+    vault.put_for(mine, &ads(), &own, "cli").await.unwrap();
     assert_eq!(open(mine).await, "mine");
     assert_eq!(open(other).await, "operator");
     assert_eq!(vault.list().await.unwrap().len(), 2);
-    vault.replace_configured(HashMap::from([(ads(), secret("configured"))]));
+    vault.replace_configured(&HashMap::from([(ads(), secret("configured"))]));
     assert_eq!(open(mine).await, "configured");
-    vault.replace_configured(HashMap::new());
+    vault.replace_configured(&HashMap::new());
     assert_eq!(open(mine).await, "mine");
     let gone = vault.delete_for(mine, &ads(), "cli").await;
     assert_eq!(

@@ -71,7 +71,7 @@ async fn concurrent_callers_get_exactly_the_limit(fixture: &Fixture) {
             Ok(reservation) => held.push(reservation),
             Err(LedgerError::Exhausted(exhausted)) => {
                 assert_eq!(exhausted.tier, Tier::LicenseDay);
-                assert_eq!(exhausted.retry_after, Duration::from_secs(12 * 3_600));
+                assert_eq!(exhausted.retry_after, Duration::from_hours(12));
                 refused += 1;
             }
             Err(LedgerError::Unavailable) => panic!("unavailable"),
@@ -153,7 +153,7 @@ async fn callers_that_go_away_lose_nothing(fixture: &Fixture) {
 async fn a_new_day_begins_at_midnight(fixture: &Fixture) {
     let ledger = fixture.ledger().await;
     let mut held = take(&ledger, 1_000, 30).await;
-    fixture.clock.advance(Duration::from_secs(12 * 3_600));
+    fixture.clock.advance(Duration::from_hours(12));
     let today = fixture.clock.now().day();
     ledger.reserve(LICENSE, 1_000).await.unwrap().settle();
     // Its day is over: void.
@@ -210,7 +210,7 @@ async fn quiet_licenses_are_forgotten(fixture: &Fixture) {
 async fn a_steady_call_needs_no_database(fixture: &Fixture) {
     let ledger = fixture.ledger().await;
     take(&ledger, 100_000, 1).await;
-    // Everybody else holds the day's row, or the whole file; the block serves nevertheless.
+    // Ready at the first poll: there was nothing to wait for.
     let mut steady = 0;
     for _ in 0..49 {
         let mut call = pin!(ledger.reserve(LICENSE, 100_000));

@@ -28,7 +28,7 @@ async fn no_schedule_exceeds_the_limit(fixture: &Fixture) {
     for seed in 0..4 {
         schedule(fixture, seed).await;
         // The next schedule has days of its own.
-        fixture.clock.advance(Duration::from_secs(10 * 86_400));
+        fixture.clock.advance(Duration::from_hours(240));
     }
 }
 
@@ -83,7 +83,7 @@ async fn schedule(fixture: &Fixture, seed: u64) {
             94..97 => {
                 ledgers[which].sweep().await;
             }
-            97 => fixture.clock.advance(Duration::from_secs(6 * 3_600)),
+            97 => fixture.clock.advance(Duration::from_hours(6)),
             _ => {}
         }
         check(fixture, &model, seed, step).await;

@@ -34,7 +34,7 @@ fn license(fixture: &Fixture, plan: &str) -> License {
         tools: Some(vec!["ads.*".parse().unwrap()]),
         status: LicenseStatus::Active,
         created: NOON,
-        expires: Some(NOON.plus(Duration::from_secs(86_400))),
+        expires: Some(NOON.plus(Duration::from_hours(24))),
     }
 }
 
@@ -157,7 +157,7 @@ async fn keys_rotate_with_overlap(fixture: &Fixture) {
     let (license, old) = stored(fixture, "gold").await;
     let store = &fixture.store;
     let new = key(fixture);
-    let end = NOON.plus(Duration::from_secs(3_600));
+    let end = NOON.plus(Duration::from_hours(1));
     let stamp = fixture.stamp();
     let added = store.add_key(license.id, &new, Some(end), &stamp);
     assert_eq!(added.await.unwrap(), KeyChange::Added { retiring: 1 });

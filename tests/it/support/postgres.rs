@@ -9,7 +9,7 @@ use std::{
     net::TcpListener,
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -45,8 +45,8 @@ struct Server {
     base: String,
     /// The database that administrative connections use.
     admin: String,
-    /// Its closing ends the private cluster.
-    _pipe: Option<ChildStdin>,
+    /// The closing of its standard input ends the private cluster.
+    _shell: Option<Child>,
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -63,7 +63,7 @@ fn server() -> &'static Server {
             Server {
                 base: base.to_owned(),
                 admin: admin.to_owned(),
-                _pipe: None,
+                _shell: None,
             }
         }
         Err(_) => start(),
@@ -107,7 +107,7 @@ fn start() -> Server {
     Server {
         base: format!("postgres://postgres@127.0.0.1:{port}"),
         admin: "postgres".to_owned(),
-        _pipe: shell.stdin.take(),
+        _shell: Some(shell),
     }
 }
 
@@ -161,10 +161,7 @@ impl Database {
     }
 }
 
-#[expect(
-    clippy::disallowed_types,
-    reason = "a database's name cannot be bound; it is made here"
-)]
+/// A database's name cannot be bound; it is made here.
 async fn administer(sql: String) {
     let server = server();
     let url = format!("{}/{}", server.base, server.admin);
