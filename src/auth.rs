@@ -1,5 +1,179 @@
 //! Who is calling: the one place where a [`Principal`] is made.
+//!
+//! A credential that was looked up is remembered for a moment, as long as the gateway hears from
+//! its store; a change of any license makes it forget at once. Fails closed: no store, no answer.
 
 pub mod principal;
+pub mod remember;
+pub mod watch;
 
-pub use self::principal::{Principal, SessionKey};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use self::remember::{Lookup, Remembered};
+pub use self::{
+    principal::{Principal, SessionKey},
+    watch::{Change, Watcher},
+};
+use crate::{
+    clock::SharedClock,
+    crypto::{LicenseKey, LogKey, Pepper, TokenDigest},
+    ids::LogRef,
+    license::License,
+    store::Store,
+    telemetry::metrics::Metrics,
+};
+
+/// Why nobody was recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// Malformed, unknown, revoked, suspended or expired: one answer for all of them.
+    #[error("credential refused")]
+    Refused,
+    /// The store does not answer, and what is remembered is too old to be trusted.
+    #[error("credential store unavailable")]
+    Unavailable,
+}
+
+/// What an authenticator is made of.
+pub struct AuthParts {
+    /// Where licenses are.
+    pub store: Store,
+    /// Digests license keys.
+    pub pepper: Pepper,
+    /// Makes references for the log.
+    pub log_key: LogKey,
+    /// Ages what is remembered; judges expiry.
+    pub clock: SharedClock,
+    /// Counts look-ups.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Recognises callers.
+pub struct Authenticator {
+    parts: AuthParts,
+    remembered: Remembered,
+    /// When the store last told its epoch, in milliseconds of the monotonic clock.
+    heard: AtomicI64,
+}
+
+impl Authenticator {
+    /// Remembers nothing yet and has not heard from the store.
+    pub fn new(parts: AuthParts) -> Self {
+        Self {
+            parts,
+            remembered: Remembered::new(),
+            heard: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// The caller who presented this text as a license key.
+    pub async fn authenticate(&self, presented: &str) -> Result<Principal, AuthError> {
+        if !LicenseKey::is_well_formed(presented) {
+            return Err(AuthError::Refused);
+        }
+        self.recognise(&self.parts.pepper.digest_text(presented))
+            .await
+    }
+
+    /// The same caller as the store knows it now; refused when it may no longer call.
+    pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
+        match principal.digest() {
+            Some(digest) => self.recognise(digest).await,
+            None => Ok(principal.clone()),
+        }
+    }
+
+    async fn recognise(&self, digest: &TokenDigest) -> Result<Principal, AuthError> {
+        let trust = self.store_is_heard();
+        match self
+            .remembered
+            .get(digest, self.parts.clock.monotonic(), trust)
+        {
+            Lookup::Known(Some(principal)) => self.usable(principal),
+            Lookup::Known(None) => Err(AuthError::Refused),
+            Lookup::Ask => self.ask(digest).await,
+        }
+    }
+
+    /// Is what is remembered still worth something?
+    fn store_is_heard(&self) -> remember::Trust {
+        let heard = self.heard.load(Ordering::Acquire);
+        if self.monotonic_millis().saturating_sub(heard) <= remember::SILENCE_MS {
+            remember::Trust::Fresh
+        } else {
+            remember::Trust::None
+        }
+    }
+
+    fn monotonic_millis(&self) -> i64 {
+        i64::try_from(self.parts.clock.monotonic().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    async fn ask(&self, digest: &TokenDigest) -> Result<Principal, AuthError> {
+        let generation = self.remembered.generation();
+        self.parts.metrics.authentication_lookups.inc();
+        let now = self.parts.clock.now();
+        let found = self.parts.store.license_by_digest(digest, now).await;
+        let license = found.map_err(|error| {
+            tracing::warn!(%error, "authentication.store_unavailable");
+            AuthError::Unavailable
+        })?;
+        let principal = license.map(|license| self.principal(license, digest));
+        let at = self.parts.clock.monotonic();
+        self.remembered
+            .put(digest, principal.clone(), at, generation);
+        principal
+            .ok_or(AuthError::Refused)
+            .and_then(|principal| self.usable(principal))
+    }
+
+    fn usable(&self, principal: Principal) -> Result<Principal, AuthError> {
+        if principal.license().is_usable(self.parts.clock.now()) {
+            Ok(principal)
+        } else {
+            Err(AuthError::Refused)
+        }
+    }
+
+    fn principal(&self, license: License, digest: &TokenDigest) -> Principal {
+        let mut session = [0; 16];
+        session.copy_from_slice(&digest.as_bytes()[..16]);
+        let license_ref = self.reference(license.id.as_bytes());
+        let session_ref = self.reference(&session);
+        let session = SessionKey::from_bytes(session);
+        Principal::new(
+            Arc::new(license),
+            Some(*digest),
+            session,
+            license_ref,
+            session_ref,
+        )
+    }
+
+    /// The caller without a key, where the configuration opens the gateway on loopback.
+    pub fn anyone(&self, license: License) -> Principal {
+        let session = *license.id.as_bytes();
+        let license_ref = self.reference(license.id.as_bytes());
+        let session_ref = self.reference(&session);
+        let session = SessionKey::from_bytes(session);
+        Principal::new(Arc::new(license), None, session, license_ref, session_ref)
+    }
+
+    /// How a license or session is named in logs.
+    pub fn reference(&self, bytes: &[u8]) -> LogRef {
+        LogRef::from_digest(&self.parts.log_key.digest(bytes))
+    }
+
+    /// The store was heard from: its epoch is known.
+    pub fn hear(&self) {
+        self.heard.store(self.monotonic_millis(), Ordering::Release);
+    }
+
+    /// Something changed: ask the store again.
+    pub fn forget(&self) {
+        self.remembered.clear();
+    }
+}

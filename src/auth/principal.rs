@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
+    crypto::TokenDigest,
     ids::{LicenseId, LogRef},
     license::License,
 };
@@ -15,12 +16,19 @@ impl SessionKey {
     pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
+
+    /// What a limiter counts by.
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
 }
 
 /// The proven caller. Only [`crate::auth`] makes one.
 #[derive(Clone)]
 pub struct Principal {
     license: Arc<License>,
+    /// What was presented; none for the open gateway.
+    digest: Option<TokenDigest>,
     session: SessionKey,
     license_ref: LogRef,
     session_ref: LogRef,
@@ -29,16 +37,22 @@ pub struct Principal {
 impl Principal {
     pub(super) const fn new(
         license: Arc<License>,
+        digest: Option<TokenDigest>,
         session: SessionKey,
         license_ref: LogRef,
         session_ref: LogRef,
     ) -> Self {
         Self {
             license,
+            digest,
             session,
             license_ref,
             session_ref,
         }
+    }
+
+    pub(super) const fn digest(&self) -> Option<&TokenDigest> {
+        self.digest.as_ref()
     }
 
     /// The license that calls.

@@ -26,8 +26,10 @@ pub struct EnvironmentError {
 }
 
 /// Where named values come from: the process, or a map in tests.
+#[derive(Clone)]
 pub struct Environment(Source);
 
+#[derive(Clone)]
 enum Source {
     Process,
     Map(BTreeMap<String, String>),

@@ -1,13 +1,17 @@
 //! Reading a secret from where the configuration says it is. Errors name the place only.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
 };
 
-use super::{Environment, SecretSource};
-use crate::secret::{SecretBytes, SecretString};
+use super::{Config, ConfigError, Environment, Problem, SecretSource, Severity};
+use crate::{
+    names::UpstreamName,
+    secret::{SecretBytes, SecretString},
+};
 
 /// Largest secret file.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -47,6 +51,43 @@ pub fn resolve_secret(
             .secret(name)
             .ok_or_else(|| SecretError::Unset(name.clone())),
         SecretSource::File(path) => read(base_dir.join(path)),
+    }
+}
+
+/// The secrets of all upstreams that stand in the configuration rather than in the store.
+pub fn configured_secrets(
+    config: &Config,
+    path: &Path,
+    environment: &Environment,
+) -> Result<HashMap<UpstreamName, SecretString>, ConfigError> {
+    let base = path.parent().unwrap_or(Path::new("."));
+    let (mut secrets, mut problems) = (HashMap::new(), Vec::new());
+    for (name, upstream) in &config.upstreams {
+        let credential = upstream
+            .rest
+            .as_ref()
+            .and_then(|rest| rest.credential.as_ref());
+        let Some(source) = credential.and_then(|credential| credential.value.as_ref()) else {
+            continue;
+        };
+        match resolve_secret(source, base, environment) {
+            Ok(secret) => {
+                secrets.insert(name.clone(), secret);
+            }
+            Err(error) => problems.push(Problem {
+                severity: Severity::Error,
+                file: path.to_owned(),
+                line: None,
+                path: format!("upstreams.{name}.rest.credential.value"),
+                message: error.to_string(),
+                fix: "provide the secret, or store it with `wicketgate credential set`".to_owned(),
+            }),
+        }
+    }
+    if problems.is_empty() {
+        Ok(secrets)
+    } else {
+        Err(ConfigError { problems })
     }
 }
 

@@ -39,6 +39,13 @@ pub struct CursorKey(Secret<[u8; 32]>);
 
 macro_rules! keys {
     ($($name:ident),*) => {$(
+        impl Clone for $name {
+            /// Another holder of the same key; each wipes its own copy.
+            fn clone(&self) -> Self {
+                Self::new(*self.0.expose())
+            }
+        }
+
         impl $name {
             /// From 32 secret bytes.
             pub const fn new(key: [u8; 32]) -> Self {
