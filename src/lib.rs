@@ -5,6 +5,7 @@
 //! checks it.
 
 pub mod auth;
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod crypto;

@@ -21,7 +21,7 @@ use serde_json::Value;
 pub use self::{
     answer::{Answer, AnswerContent, JsonKind},
     credential::{CredentialUse, OpenedCredential},
-    gate::Gate,
+    gate::{Gate, GateRefusal, Observed},
 };
 use crate::{
     config::rest::{ReadOnly, Repeat},
@@ -216,6 +216,25 @@ impl UpstreamError {
             | Self::Unusable(_)
             | Self::OutputMismatch
             | Self::CredentialEchoed => Departure::MayHaveArrived,
+        }
+    }
+
+    /// The HTTP status, when there was one.
+    pub const fn status(self) -> Option<u16> {
+        match self {
+            Self::Status(status) | Self::CredentialRefused(status) | Self::Redirect(status) => {
+                Some(status)
+            }
+            Self::Limited { .. } => Some(429),
+            Self::Connect
+            | Self::AddressRefused
+            | Self::TimedOut(_)
+            | Self::Broken
+            | Self::TooLarge
+            | Self::Unusable(_)
+            | Self::OutputMismatch
+            | Self::CredentialEchoed
+            | Self::CredentialUnusable => None,
         }
     }
 

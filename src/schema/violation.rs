@@ -50,6 +50,14 @@ impl Violation {
         }
     }
 
+    /// The arguments as a whole break a rule that no schema states.
+    pub fn of_the_whole(rule: &'static str) -> Self {
+        Self {
+            pointer: String::new(),
+            rule: rule.to_owned(),
+        }
+    }
+
     pub(super) fn unexplained() -> Self {
         Self {
             pointer: String::new(),
