@@ -5,6 +5,7 @@
 //! checks it.
 
 pub mod auth;
+pub mod call;
 pub mod catalog;
 pub mod clock;
 pub mod config;

@@ -1,0 +1,85 @@
+//! One `tools/call` on its way through the policies.
+
+pub mod day;
+pub mod deadline;
+pub mod dispatch;
+pub mod error;
+pub mod license_minute;
+pub mod observe;
+pub mod policy;
+pub mod resolve;
+pub mod session_limit;
+pub mod stack;
+pub mod upstream_slot;
+pub mod validate;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+pub use self::{
+    error::CallError,
+    stack::{CallService, StackParts, stack},
+};
+use crate::{
+    auth::Principal,
+    catalog::CatalogTool,
+    mcp::json::Excess,
+    telemetry::record::Record,
+    upstream::{Answer, Prepared},
+};
+
+/// A call, filled in policy by policy.
+pub struct Call {
+    /// Who calls.
+    pub principal: Principal,
+    /// The name that was asked for. A stranger's text: compared, never printed.
+    pub name: String,
+    /// The arguments, an object.
+    pub arguments: Value,
+    /// Why the arguments are not the whole of what was sent.
+    pub excess: Option<Excess>,
+    /// When the caller stops waiting.
+    pub deadline: Instant,
+    /// Where what happens is noted.
+    pub record: Record,
+    /// The tool; set by [`resolve`].
+    tool: Option<Arc<CatalogTool>>,
+    /// The request that the call becomes; set by [`validate`].
+    prepared: Option<Box<dyn Prepared>>,
+}
+
+impl Call {
+    /// A call that no policy has seen.
+    pub fn new(
+        principal: Principal,
+        name: String,
+        arguments: Value,
+        excess: Option<Excess>,
+        deadline: Instant,
+        record: Record,
+    ) -> Self {
+        Self {
+            principal,
+            name,
+            arguments,
+            excess,
+            deadline,
+            record,
+            tool: None,
+            prepared: None,
+        }
+    }
+
+    /// The tool that was resolved.
+    ///
+    /// # Errors
+    /// [`CallError::Internal`] when no policy has resolved it: a fault in the stack's order.
+    fn tool(&self) -> Result<&Arc<CatalogTool>, CallError> {
+        self.tool.as_ref().ok_or(CallError::Internal)
+    }
+}
+
+/// What a call comes back with.
+pub type CallResult = Result<Answer, CallError>;

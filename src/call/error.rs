@@ -1,0 +1,92 @@
+//! Every way in which a call ends without an answer.
+
+use crate::{
+    quota::Exhausted,
+    schema::Violation,
+    upstream::{Departure, GateRefusal, RequestFault, UpstreamError},
+};
+
+/// A call that has no answer. `Display` is for the log; what the caller reads is made in
+/// [`crate::http::reply`] from constants, names of our configuration and schema rules.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// The session or license tier said no.
+    #[error("limited by {}", .0.tier.as_str())]
+    Limited(Exhausted),
+    /// No such tool, or not for this license: one answer.
+    #[error("tool unknown or not entitled")]
+    UnknownTool,
+    /// The arguments do not fit the tool's schema.
+    #[error("arguments do not fit the schema")]
+    InvalidArguments(Vec<Violation>),
+    /// The arguments fit the schema but cannot be put into a request safely.
+    #[error("{0}")]
+    UnsafeArgument(RequestFault),
+    /// The upstream tier said no.
+    #[error("no slot at the upstream")]
+    NoSlot(GateRefusal),
+    /// The upstream gave no answer that can be passed on.
+    #[error("{0}")]
+    Upstream(UpstreamError),
+    /// The call took too long.
+    #[error("deadline passed")]
+    Deadline,
+    /// No credential is stored for the upstream.
+    #[error("no credential for the upstream")]
+    CredentialMissing,
+    /// The caller cancelled it.
+    #[error("cancelled by the caller")]
+    Cancelled,
+    /// The store does not answer.
+    #[error("store unavailable")]
+    StoreUnavailable,
+    /// A bug of ours.
+    #[error("internal fault")]
+    Internal,
+}
+
+/// Is the call paid for?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charge {
+    /// It counts against the day.
+    Keep,
+    /// It provably never left, so it does not.
+    Refund,
+}
+
+impl CallError {
+    /// Refund only what provably never left.
+    pub const fn charge(&self) -> Charge {
+        match self {
+            Self::Upstream(error) => match error.departure() {
+                Departure::NeverLeft => Charge::Refund,
+                Departure::MayHaveArrived => Charge::Keep,
+            },
+            Self::NoSlot(_)
+            | Self::CredentialMissing
+            | Self::StoreUnavailable
+            | Self::Limited(_)
+            | Self::UnknownTool
+            | Self::InvalidArguments(_)
+            | Self::UnsafeArgument(_) => Charge::Refund,
+            Self::Deadline | Self::Cancelled | Self::Internal => Charge::Keep,
+        }
+    }
+
+    /// The word in logs and metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Limited(_) => "limited",
+            Self::UnknownTool => "unknown_tool",
+            Self::InvalidArguments(_) => "invalid_arguments",
+            Self::UnsafeArgument(_) => "unsafe_argument",
+            Self::NoSlot(refusal) => refusal.code(),
+            Self::Upstream(error) => error.code(),
+            Self::Deadline => "deadline",
+            Self::CredentialMissing => "credential_missing",
+            Self::Cancelled => "cancelled",
+            Self::StoreUnavailable => "store_unavailable",
+            Self::Internal => "internal",
+        }
+    }
+}
