@@ -21,6 +21,7 @@ pub mod names;
 pub mod quota;
 pub mod schema;
 pub mod secret;
+pub mod server;
 pub mod store;
 pub mod telemetry;
 pub mod upstream;

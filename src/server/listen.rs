@@ -1,0 +1,241 @@
+//! `subscriptions/listen` (2026-07-28): an open stream that says when the caller's tools change.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{Exchange, McpServer, Refusal, Reply, Serving};
+use crate::{
+    auth::{AuthError, Authenticator, Change, Principal},
+    catalog::Visible,
+    ids::LicenseId,
+    mcp::{Id, ProtocolFault, Revision, jsonrpc::Params, lifecycle::META_JSON, sse},
+    quota::{Exhausted, Tier},
+    telemetry::{
+        metrics::Metrics,
+        record::{Ending, Record},
+    },
+};
+
+/// A comment this often keeps proxies from closing a silent stream.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// How many streams each license holds open.
+#[derive(Default)]
+pub struct Subscriptions(DashMap<LicenseId, u32>);
+
+/// One stream's place, until dropped.
+struct Place {
+    metrics: Arc<Metrics>,
+    table: Arc<Subscriptions>,
+    license: LicenseId,
+}
+
+impl Subscriptions {
+    fn enter(
+        self: &Arc<Self>,
+        license: LicenseId,
+        most: u32,
+        metrics: &Arc<Metrics>,
+    ) -> Option<Place> {
+        let mut held = self.0.entry(license).or_insert(0);
+        if *held >= most {
+            return None;
+        }
+        *held += 1;
+        metrics.subscriptions.inc();
+        Some(Place {
+            metrics: Arc::clone(metrics),
+            table: Arc::clone(self),
+            license,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.metrics.subscriptions.dec();
+        if let Some(mut held) = self.table.0.get_mut(&self.license) {
+            *held = held.saturating_sub(1);
+        }
+        self.table.0.remove_if(&self.license, |_, held| *held == 0);
+    }
+}
+
+/// Does this stream tell of changed tools? Other kinds are never acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tools {
+    Told,
+    NotAsked,
+}
+
+impl McpServer {
+    pub(super) fn listen(
+        &self,
+        exchange: &Exchange<'_>,
+        id: &Id,
+        params: &Params,
+    ) -> Result<Reply, (Revision, Refusal)> {
+        let revision = Revision::V2026_07_28;
+        let Some(filter) = params.get("notifications").and_then(Value::as_object) else {
+            let fault = ProtocolFault::InvalidParams("`notifications` must be an object");
+            return Err((revision, Refusal::Protocol(fault)));
+        };
+        let tools = match filter.get("toolsListChanged") {
+            Some(Value::Bool(true)) => Tools::Told,
+            _ => Tools::NotAsked,
+        };
+        let serving = self.serving();
+        self.take_list(&serving, exchange)
+            .map_err(|refusal| (revision, refusal))?;
+        let most = serving.subscriptions_per_license;
+        let place =
+            self.subscriptions
+                .enter(exchange.principal.license_id(), most, &self.parts.metrics);
+        let Some(place) = place else {
+            let retry_after = Duration::from_secs(30);
+            let exhausted = Exhausted {
+                tier: Tier::Session,
+                retry_after,
+            };
+            exchange
+                .record
+                .ended(Ending::Limited, Some("subscriptions"));
+            return Err((revision, Refusal::List(exhausted)));
+        };
+        let listener = Listener {
+            id: id.clone(),
+            tools,
+            seen: serving.catalog.visible(exchange.principal.license()),
+            principal: exchange.principal.clone(),
+            serving: Arc::clone(&self.parts.serving),
+            authenticator: Arc::clone(&self.parts.authenticator),
+            changes: self.parts.watcher.subscribe(),
+            stopping: self.parts.stopping.clone(),
+            record: exchange.record.clone(),
+            state: State::Opening,
+            _place: place,
+        };
+        exchange.record.ended(Ending::Ok, None);
+        Ok(Reply::Events(Box::pin(stream::unfold(
+            listener,
+            Listener::next,
+        ))))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Opening,
+    Open,
+    Ended,
+}
+
+struct Listener {
+    id: Id,
+    tools: Tools,
+    seen: Option<Arc<Visible>>,
+    principal: Principal,
+    serving: Arc<arc_swap::ArcSwap<Serving>>,
+    authenticator: Arc<Authenticator>,
+    changes: watch::Receiver<Change>,
+    stopping: CancellationToken,
+    record: Record,
+    state: State,
+    _place: Place,
+}
+
+enum Woken {
+    Stop,
+    Change,
+    Silence,
+}
+
+impl Listener {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        match self.state {
+            State::Ended => return None,
+            State::Opening => {
+                self.state = State::Open;
+                return Some((self.acknowledgement(), self));
+            }
+            State::Open => {}
+        }
+        loop {
+            let woken = tokio::select! {
+                () = self.stopping.cancelled() => Woken::Stop,
+                changed = self.changes.changed() => {
+                    if changed.is_ok() { Woken::Change } else { Woken::Stop }
+                }
+                () = tokio::time::sleep(KEEP_ALIVE) => Woken::Silence,
+            };
+            match woken {
+                Woken::Silence => return Some((sse::keep_alive(), self)),
+                Woken::Stop => return Some(self.end()),
+                Woken::Change => match self.authenticator.recheck(&self.principal).await {
+                    // A store that is away for a moment is no reason to hang up.
+                    Err(AuthError::Unavailable) => {}
+                    Err(AuthError::Refused) => return Some(self.end()),
+                    Ok(principal) => {
+                        self.principal = principal;
+                        if self.sees_a_change() && self.tools == Tools::Told {
+                            return Some((self.changed(), self));
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn sees_a_change(&mut self) -> bool {
+        let now = self
+            .serving
+            .load()
+            .catalog
+            .visible(self.principal.license());
+        let same = match (&self.seen, &now) {
+            (Some(before), Some(now)) => before.shows_the_same_as(now),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        self.seen = now;
+        !same
+    }
+
+    fn acknowledgement(&self) -> Bytes {
+        let honoured = match self.tools {
+            Tools::Told => json!({ "toolsListChanged": true }),
+            Tools::NotAsked => json!({}),
+        };
+        self.notification("notifications/subscriptions/acknowledged", Some(&honoured))
+    }
+
+    fn changed(&self) -> Bytes {
+        self.notification("notifications/tools/list_changed", None)
+    }
+
+    fn notification(&self, method: &str, honoured: Option<&Value>) -> Bytes {
+        let mut params = json!({ "_meta": { META_SUBSCRIPTION: self.id } });
+        if let Some(honoured) = honoured {
+            params["notifications"] = honoured.clone();
+        }
+        sse::event(&json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string())
+    }
+
+    /// The listen request's own result is the last frame (SUB).
+    fn end(mut self) -> (Bytes, Self) {
+        self.state = State::Ended;
+        self.record.ended(Ending::Ok, None);
+        let mut meta: Value = serde_json::from_str(META_JSON).unwrap_or_default();
+        meta[META_SUBSCRIPTION] = json!(self.id);
+        let result = json!({ "resultType": "complete", "_meta": meta });
+        let answer = json!({ "jsonrpc": "2.0", "id": self.id, "result": result });
+        (sse::event(&answer.to_string()), self)
+    }
+}

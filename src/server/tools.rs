@@ -1,0 +1,168 @@
+//! `tools/list` and `tools/call`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+use tower::ServiceExt as _;
+
+use super::{Exchange, McpServer, Refusal, Reply, Serving, calls::Detached};
+use crate::{
+    call::{Call, CallError, CallResult},
+    catalog::cursor,
+    mcp::{
+        Era, Id, ProtocolFault, Revision,
+        jsonrpc::Params,
+        tools::{Structured, ToolOutcome, call_result, list_result},
+    },
+    quota::Tier,
+    telemetry::record::{Ending, Record},
+    upstream::{AnswerContent, JsonKind},
+};
+
+impl McpServer {
+    pub(super) fn list_tools(
+        &self,
+        serving: &Serving,
+        exchange: &Exchange<'_>,
+        revision: Revision,
+        id: &Id,
+        params: &Params,
+    ) -> Result<String, (Revision, Refusal)> {
+        let invalid = |text| {
+            (
+                revision,
+                Refusal::Protocol(ProtocolFault::InvalidParams(text)),
+            )
+        };
+        if matches!(params, Params::Malformed) {
+            return Err(invalid("`params` must be an object"));
+        }
+        self.take_list(serving, exchange)
+            .map_err(|error| (revision, error))?;
+        let license = exchange.principal.license();
+        let key = &self.parts.cursor_key;
+        let start = match params.get("cursor") {
+            None | Some(Value::Null) => 0,
+            Some(Value::String(cursor)) => cursor::open(key, license.id, cursor)
+                .ok_or_else(|| invalid("the cursor is not valid; list again without one"))?,
+            Some(_) => return Err(invalid("`cursor` must be a string")),
+        };
+        let Some(visible) = serving.catalog.visible(license) else {
+            return Ok(list_result(id, revision, "", None));
+        };
+        let page = visible
+            .page(revision, start)
+            .ok_or_else(|| invalid("the cursor is not valid; list again without one"))?;
+        let next = page.next.map(|start| cursor::seal(key, license.id, start));
+        Ok(list_result(id, revision, &page.tools, next.as_deref()))
+    }
+
+    /// Lists have a budget of their own, so that listing in a loop does not go on for free.
+    pub(super) fn take_list(
+        &self,
+        serving: &Serving,
+        exchange: &Exchange<'_>,
+    ) -> Result<(), Refusal> {
+        let key = exchange.principal.session().to_bytes();
+        self.parts
+            .limiter
+            .take(Tier::Session, serving.lists, &key)
+            .map_err(|exhausted| {
+                exchange.record.ended(Ending::Limited, Some("limited"));
+                exchange.record.fields().tier = Some(exhausted.tier.as_str());
+                Refusal::List(exhausted)
+            })
+    }
+
+    pub(super) async fn call_tool(
+        &self,
+        serving: &Arc<Serving>,
+        exchange: &Exchange<'_>,
+        revision: Revision,
+        id: &Id,
+        params: Params,
+    ) -> Result<Reply, (Revision, Refusal)> {
+        let asked = read_call(params).map_err(|fault| (revision, Refusal::Protocol(fault)))?;
+        let record = exchange.record.clone();
+        let call = Call::new(
+            exchange.principal.clone(),
+            asked.name,
+            asked.arguments,
+            exchange.excess,
+            Instant::now() + serving.call_timeout,
+            record.clone(),
+        );
+        let answer = serving.calls.clone().oneshot(call);
+        let result = match revision.era() {
+            // Dropping the request's future drops the call, and with it the upstream request.
+            Era::Modern => answer.await,
+            Era::Legacy => {
+                let (running, id) = (Arc::clone(&self.running), id.clone());
+                let session = exchange.principal.session();
+                let kept = record.clone();
+                let future = Box::pin(async move {
+                    let entry = running.enter(session, id);
+                    tokio::select! {
+                        biased;
+                        result = answer => result,
+                        () = entry.cancelled() => cancelled(&kept),
+                    }
+                });
+                Detached::new(future, self.parts.detached.clone()).await
+            }
+        };
+        match result {
+            Ok(answer) => Ok(Reply::Json(answered(id, revision, &answer.content))),
+            Err(error) => {
+                let tool = record.fields().tool.clone();
+                Err((revision, Refusal::Call(error, tool)))
+            }
+        }
+    }
+}
+
+fn cancelled(record: &Record) -> CallResult {
+    record.ended(Ending::Cancelled, Some(CallError::Cancelled.word()));
+    Err(CallError::Cancelled)
+}
+
+struct Asked {
+    name: String,
+    arguments: Value,
+}
+
+/// `params` of `tools/call`: absent `arguments` read as `{}`.
+fn read_call(params: Params) -> Result<Asked, ProtocolFault> {
+    let Params::Object(mut params) = params else {
+        return Err(ProtocolFault::InvalidParams("`params` must be an object"));
+    };
+    let Some(Value::String(name)) = params.remove("name") else {
+        return Err(ProtocolFault::InvalidParams("`name` must be a string"));
+    };
+    let arguments = match params.remove("arguments") {
+        None => Value::Object(Map::new()),
+        Some(Value::Object(arguments)) => Value::Object(arguments),
+        Some(_) => {
+            return Err(ProtocolFault::InvalidParams(
+                "`arguments` must be an object",
+            ));
+        }
+    };
+    Ok(Asked { name, arguments })
+}
+
+fn answered(id: &Id, revision: Revision, content: &AnswerContent) -> String {
+    let (text, structured) = match content {
+        AnswerContent::Json {
+            text,
+            kind: JsonKind::Object,
+        } => (text, Structured::Object(text)),
+        AnswerContent::Json {
+            text,
+            kind: JsonKind::Other,
+        } => (text, Structured::Other(text)),
+        AnswerContent::Text(text) => (text, Structured::None),
+    };
+    call_result(id, revision, text, structured, ToolOutcome::Success)
+}
