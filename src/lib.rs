@@ -12,6 +12,7 @@ pub mod config;
 pub mod crypto;
 pub mod egress;
 pub mod entropy;
+pub mod http;
 pub mod ids;
 pub mod ledger;
 pub mod license;

@@ -1,0 +1,21 @@
+//! The HTTP edge: what comes in, in which order it is looked at, and what goes out.
+
+pub mod admin;
+pub mod authenticate;
+pub mod authority;
+pub mod body;
+pub mod check;
+pub mod client_address;
+pub mod endpoint;
+pub mod head;
+pub mod observe;
+pub mod origin;
+pub mod refusal;
+pub mod reply;
+pub mod router;
+pub mod wording;
+
+pub use self::{
+    client_address::Peer,
+    router::{EdgeParts, ROUTES, public},
+};

@@ -1,0 +1,55 @@
+//! The admin listener: alive, ready, metrics. Loopback only; never on the public listener.
+
+use std::sync::Arc;
+
+use axum::{Router, extract::State, routing::get};
+use http::{StatusCode, header::CONTENT_TYPE};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    store::Store,
+    telemetry::{access::AccessLog, metrics::Metrics},
+};
+
+/// What the admin listener is made of.
+pub struct AdminParts {
+    /// Is it there?
+    pub store: Store,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What was not written.
+    pub log: Arc<AccessLog>,
+    /// Set when the process drains.
+    pub stopping: CancellationToken,
+}
+
+/// The admin listener's routes.
+pub fn admin(parts: AdminParts) -> Router {
+    Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(Arc::new(parts))
+}
+
+/// Ready while the store answers and the process is not draining.
+async fn ready(State(parts): State<Arc<AdminParts>>) -> (StatusCode, &'static str) {
+    if parts.stopping.is_cancelled() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n");
+    }
+    match parts.store.ping().await {
+        Ok(()) => (StatusCode::OK, "ready\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "store unavailable\n"),
+    }
+}
+
+async fn metrics(
+    State(parts): State<Arc<AdminParts>>,
+) -> ([(http::HeaderName, &'static str); 1], String) {
+    parts
+        .metrics
+        .log_dropped
+        .set(i64::try_from(parts.log.dropped()).unwrap_or(i64::MAX));
+    let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(CONTENT_TYPE, format)], parts.metrics.render())
+}

@@ -1,0 +1,172 @@
+//! Which host the request is for: computed once, refused unless it is ours (DNS rebinding).
+
+use std::{collections::HashSet, sync::Arc};
+
+use axum::extract::Request;
+use http::{header::HOST, uri::Authority};
+
+use super::{check::Check, refusal::EdgeRefusal};
+use crate::config::Config;
+
+/// The authorities that are served.
+#[derive(Clone)]
+pub struct Authorities(Arc<Known>);
+
+struct Known {
+    /// `host` or `host:port`, lower case.
+    names: HashSet<String>,
+    loopback: Loopback,
+}
+
+/// Are loopback names served, on any port?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Loopback {
+    /// The listener is on loopback, so only this machine reaches it.
+    Served,
+    /// It is not.
+    Refused,
+}
+
+/// Is this one of the names of the machine itself?
+pub(super) fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+impl Authorities {
+    /// The host of the public URL, those the operator added, and loopback on a loopback listener.
+    pub fn of(config: &Config) -> Self {
+        let mut names: HashSet<String> = config
+            .listen
+            .allowed_hosts
+            .iter()
+            .map(|host| host.to_ascii_lowercase())
+            .collect();
+        if let Some(url) = &config.public_url
+            && let Some(host) = url.host_str()
+        {
+            names.insert(host.to_ascii_lowercase());
+            let port = url.port_or_known_default().unwrap_or(443);
+            names.insert(format!("{host}:{port}").to_ascii_lowercase());
+        }
+        let loopback = if config.listen.public.ip().is_loopback() {
+            Loopback::Served
+        } else {
+            Loopback::Refused
+        };
+        Self(Arc::new(Known { names, loopback }))
+    }
+
+    fn knows(&self, authority: &Authority) -> bool {
+        let host = authority.host();
+        if self.0.loopback == Loopback::Served && is_loopback(host) {
+            return true;
+        }
+        let text = authority.as_str();
+        if text.bytes().any(|b| b.is_ascii_uppercase()) {
+            return self.0.names.contains(text.to_ascii_lowercase().as_str());
+        }
+        self.0.names.contains(text)
+    }
+}
+
+/// The one authority of a request: the target's and the `Host` field's must agree.
+fn authority(request: &Request) -> Option<Authority> {
+    let mut fields = request.headers().get_all(HOST).iter();
+    let field = fields.next();
+    if fields.next().is_some() {
+        return None;
+    }
+    let field: Option<Authority> = match field {
+        Some(value) => Some(Authority::try_from(value.as_bytes()).ok()?),
+        None => None,
+    };
+    let authority = match (request.uri().authority(), field) {
+        (Some(target), Some(field)) if *target == field => field,
+        (Some(target), None) => target.clone(),
+        (None, Some(field)) => field,
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    let text = authority.as_str();
+    // No user information, and at most one port.
+    let well_formed = !text.contains('@')
+        && !text.contains('%')
+        && (authority.port().is_some() || text == authority.host());
+    well_formed.then_some(authority)
+}
+
+impl Check for Authorities {
+    fn check(&self, request: &Request) -> Result<(), EdgeRefusal> {
+        let authority = authority(request).ok_or(EdgeRefusal::AuthorityMalformed)?;
+        if self.knows(&authority) {
+            Ok(())
+        } else {
+            Err(EdgeRefusal::AuthorityUnknown)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn known(names: &[&str], loopback: Loopback) -> Authorities {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Authorities(Arc::new(Known { names, loopback }))
+    }
+
+    fn request(target: &str, hosts: &[&str]) -> Request {
+        let mut builder = Request::builder().uri(target);
+        for host in hosts {
+            builder = builder.header(HOST, *host);
+        }
+        builder.body(Body::empty()).unwrap()
+    }
+
+    #[test]
+    fn h_05_to_h_09_one_authority_and_it_is_ours() {
+        let ours = known(&["gw.test", "gw.test:443"], Loopback::Refused);
+        let check = |target: &str, hosts: &[&str]| ours.check(&request(target, hosts));
+        assert_eq!(check("/mcp", &["gw.test"]), Ok(()));
+        assert_eq!(check("/mcp", &["GW.test:443"]), Ok(()));
+        assert_eq!(check("https://gw.test/mcp", &[]), Ok(()));
+        let malformed = Err(EdgeRefusal::AuthorityMalformed);
+        assert_eq!(check("/mcp", &[]), malformed);
+        assert_eq!(check("/mcp", &["gw.test", "gw.test"]), malformed);
+        assert_eq!(check("/mcp", &["gw.test", "evil.test"]), malformed);
+        assert_eq!(check("http://evil.test/mcp", &["gw.test"]), malformed);
+        for odd in [
+            "gw.test@evil.test",
+            "gw.test:443:443",
+            "gw.test%00.evil.test",
+            "",
+        ] {
+            assert_eq!(check("/mcp", &[odd]), malformed, "{odd}");
+        }
+        assert_eq!(
+            check("/mcp", &["evil.test"]),
+            Err(EdgeRefusal::AuthorityUnknown)
+        );
+        assert_eq!(
+            check("/mcp", &["localhost"]),
+            Err(EdgeRefusal::AuthorityUnknown)
+        );
+        assert_eq!(
+            check("/mcp", &["gw.test:8443"]),
+            Err(EdgeRefusal::AuthorityUnknown)
+        );
+    }
+
+    #[test]
+    fn a_loopback_listener_serves_loopback_names_on_any_port() {
+        let ours = known(&[], Loopback::Served);
+        for host in ["localhost:8080", "127.0.0.1:1", "[::1]:9", "localhost"] {
+            assert_eq!(ours.check(&request("/mcp", &[host])), Ok(()), "{host}");
+        }
+        for host in ["127.0.0.1.evil.test", "localhost.evil.test:80"] {
+            let refused = Err(EdgeRefusal::AuthorityUnknown);
+            assert_eq!(ours.check(&request("/mcp", &[host])), refused, "{host}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Reads a request body: up to a cap, within a budget over all requests, and not for ever.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+
+use super::refusal::EdgeRefusal;
+
+/// Longest silence within a body.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// Bytes of bodies that may be held at once.
+#[derive(Debug)]
+pub struct Budget {
+    held: AtomicUsize,
+    most: usize,
+}
+
+/// A part of the budget, until dropped.
+#[derive(Debug)]
+pub struct Held {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Nothing held.
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            held: AtomicUsize::new(0),
+            most,
+        })
+    }
+
+    fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, EdgeRefusal> {
+        let before = self.held.fetch_add(bytes, Ordering::AcqRel);
+        let held = Held {
+            budget: Arc::clone(self),
+            bytes,
+        };
+        if before.saturating_add(bytes) > self.most {
+            Err(EdgeRefusal::Overloaded)
+        } else {
+            Ok(held)
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
+}
+
+/// The whole body, and its part of the budget.
+pub async fn read(
+    body: Body,
+    cap: usize,
+    budget: &Arc<Budget>,
+) -> Result<(Bytes, Held), EdgeRefusal> {
+    read_within(body, cap, budget, IDLE).await
+}
+
+async fn read_within(
+    mut body: Body,
+    cap: usize,
+    budget: &Arc<Budget>,
+    idle: Duration,
+) -> Result<(Bytes, Held), EdgeRefusal> {
+    let hint = body.size_hint();
+    let announced = hint.exact().and_then(|bytes| usize::try_from(bytes).ok());
+    if hint.lower() > cap as u64 {
+        return Err(EdgeRefusal::BodyTooLarge);
+    }
+    let held = budget.hold(announced.unwrap_or(cap))?;
+    let Some(first) = next(&mut body, idle).await? else {
+        return Ok((Bytes::new(), held));
+    };
+    if first.len() > cap {
+        return Err(EdgeRefusal::BodyTooLarge);
+    }
+    if body.is_end_stream() || announced == Some(first.len()) {
+        return Ok((first, held));
+    }
+    let mut whole = BytesMut::with_capacity(announced.unwrap_or(first.len() * 2).min(cap));
+    whole.extend_from_slice(&first);
+    while let Some(more) = next(&mut body, idle).await? {
+        if whole.len() + more.len() > cap {
+            return Err(EdgeRefusal::BodyTooLarge);
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok((whole.freeze(), held))
+}
+
+/// The next piece of data; trailers are dropped.
+async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, EdgeRefusal> {
+    loop {
+        let frame = tokio::time::timeout(idle, body.frame()).await;
+        match frame.map_err(|_| EdgeRefusal::BodyTimeout)? {
+            None => return Ok(None),
+            Some(Err(_)) => return Err(EdgeRefusal::BodyBroken),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn chunks(sizes: &[usize]) -> Body {
+        let chunks: Vec<Result<Vec<u8>, std::io::Error>> =
+            sizes.iter().map(|size| Ok(vec![b'x'; *size])).collect();
+        Body::from_stream(stream::iter(chunks))
+    }
+
+    #[tokio::test]
+    async fn h_21_the_cap_holds_with_and_without_a_length() {
+        let budget = Budget::new(1_000);
+        let read = |body| async { read(body, 10, &budget).await.map(|(bytes, _)| bytes.len()) };
+        assert_eq!(read(Body::from(vec![0; 10])).await, Ok(10));
+        assert_eq!(
+            read(Body::from(vec![0; 11])).await,
+            Err(EdgeRefusal::BodyTooLarge)
+        );
+        assert_eq!(read(chunks(&[5, 5])).await, Ok(10));
+        assert_eq!(read(chunks(&[5, 6])).await, Err(EdgeRefusal::BodyTooLarge));
+        assert_eq!(read(chunks(&[11])).await, Err(EdgeRefusal::BodyTooLarge));
+        assert_eq!(read(Body::empty()).await, Ok(0));
+        assert_eq!(budget.held.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn h_22_what_is_held_is_bounded() {
+        let budget = Budget::new(15);
+        let first = read(Body::from(vec![0; 10]), 10, &budget).await.unwrap();
+        let second = read(Body::from(vec![0; 10]), 10, &budget).await;
+        assert_eq!(second.unwrap_err(), EdgeRefusal::Overloaded);
+        drop(first);
+        assert!(read(Body::from(vec![0; 10]), 10, &budget).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn h_02_a_silent_body_is_given_up() {
+        let budget = Budget::new(100);
+        let silent = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+        let read = read_within(silent, 10, &budget, Duration::ZERO).await;
+        assert_eq!(read.unwrap_err(), EdgeRefusal::BodyTimeout);
+    }
+}

@@ -1,0 +1,242 @@
+//! The connector: a POST's body to messages, messages to the MCP server, replies to HTTP.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+};
+use futures_util::future::join_all;
+use http::{
+    HeaderMap, Method,
+    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
+};
+use serde_json::Value;
+
+use super::{
+    body::{self, Budget},
+    observe::Edge,
+    refusal::EdgeRefusal,
+    reply,
+};
+use crate::{
+    auth::Principal,
+    mcp::{
+        Incoming, ProtocolFault, Revision,
+        era::META_VERSION,
+        headers,
+        json::{self, JsonFault, Parsed},
+    },
+    server::{Exchange, McpServer, Refusal, Refused, Reply},
+    telemetry::record::Ending,
+};
+
+/// Most messages in one batch.
+const MAX_BATCH: usize = 20;
+
+/// What the endpoint is made of.
+pub struct Endpoint {
+    /// Answers messages.
+    pub server: Arc<McpServer>,
+    /// Bounds what all bodies hold.
+    pub budget: Arc<Budget>,
+}
+
+/// `/mcp`, any method.
+pub async fn mcp(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let (Some(edge), Some(principal)) = (
+        parts.extensions.get::<Edge>(),
+        parts.extensions.get::<Principal>(),
+    ) else {
+        // No layer above let this through: fail closed.
+        return reply::edge_response(&EdgeRefusal::Internal);
+    };
+    match endpoint
+        .answer(edge, principal, &parts.method, &parts.headers, body)
+        .await
+    {
+        Ok(response) => response,
+        Err(refusal) => {
+            reply::note(edge, &refusal);
+            reply::edge_response(&refusal)
+        }
+    }
+}
+
+impl Endpoint {
+    async fn answer(
+        &self,
+        edge: &Edge,
+        principal: &Principal,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response<Body>, EdgeRefusal> {
+        if method != Method::POST {
+            return Err(EdgeRefusal::MethodNotAllowed);
+        }
+        check_media(headers)?;
+        let cap = self.server.serving().max_request_bytes;
+        let (bytes, held) = body::read(body, cap, &self.budget).await?;
+        edge.record.fields().request_bytes = bytes.len() as u64;
+        let parsed = match json::parse(&bytes) {
+            Ok(parsed) => parsed,
+            Err(fault) => return Ok(self.unreadable(edge, fault_of(fault))),
+        };
+        drop(bytes);
+        let response = match parsed {
+            Parsed {
+                value: Value::Array(entries),
+                excess,
+            } => {
+                let batch = Parsed {
+                    value: Value::Array(Vec::new()),
+                    excess,
+                };
+                self.batch(edge, principal, headers, entries, batch.excess)
+                    .await
+            }
+            Parsed { value, excess } => {
+                let exchange = Exchange {
+                    principal: principal.clone(),
+                    headers,
+                    excess,
+                    record: edge.record.clone(),
+                };
+                let reply = self.server.handle(exchange, Incoming::read(value)).await;
+                reply::to_http(reply, edge.request_id)
+            }
+        };
+        drop(held);
+        Ok(response)
+    }
+
+    /// Batches exist in 2025-03-26 only (JSON-RPC 2.0 section 6).
+    async fn batch(
+        &self,
+        edge: &Edge,
+        principal: &Principal,
+        headers: &HeaderMap,
+        entries: Vec<Value>,
+        excess: Option<json::Excess>,
+    ) -> Response<Body> {
+        if let Err(text) = check_batch(headers, &entries) {
+            return self.unreadable(edge, ProtocolFault::InvalidRequest(text));
+        }
+        let replies = entries.into_iter().map(|entry| {
+            let exchange = Exchange {
+                principal: principal.clone(),
+                headers,
+                excess,
+                record: edge.record.for_batch_entry(),
+            };
+            async move {
+                let record = exchange.record.clone();
+                let reply = self.server.handle(exchange, Incoming::read(entry)).await;
+                record.fields().status = 200;
+                reply::to_batch_entry(reply, edge.request_id)
+            }
+        });
+        let answers: Vec<String> = join_all(replies).await.into_iter().flatten().collect();
+        if answers.is_empty() {
+            return reply::to_http(Reply::Accepted, edge.request_id);
+        }
+        reply::to_http(
+            Reply::Json(format!("[{}]", answers.join(","))),
+            edge.request_id,
+        )
+    }
+
+    /// A body that no message can be read from.
+    fn unreadable(&self, edge: &Edge, fault: ProtocolFault) -> Response<Body> {
+        edge.record.ended(Ending::Refused, Some(fault.word()));
+        let refused = Refused {
+            id: None,
+            revision: Revision::V2026_07_28,
+            refusal: Refusal::Protocol(fault),
+            answers: self.server.serving().answers,
+        };
+        reply::to_http(Reply::Refused(refused), edge.request_id)
+    }
+}
+
+const fn fault_of(fault: JsonFault) -> ProtocolFault {
+    match fault {
+        JsonFault::Syntax => ProtocolFault::Parse,
+        JsonFault::DuplicateKey => ProtocolFault::InvalidRequest("an object names a key twice"),
+    }
+}
+
+fn check_batch(headers: &HeaderMap, entries: &[Value]) -> Result<(), &'static str> {
+    let revision = match headers::single(headers, &headers::PROTOCOL_VERSION) {
+        Ok(None) => Some(Revision::WITHOUT_HEADER),
+        Ok(Some(named)) => Revision::parse(named),
+        Err(_) => None,
+    };
+    if revision != Some(Revision::V2025_03_26) {
+        return Err("batches exist in 2025-03-26 only");
+    }
+    if entries.is_empty() || entries.len() > MAX_BATCH {
+        return Err("a batch holds 1 to 20 messages");
+    }
+    let modern = |entry: &Value| !entry["params"]["_meta"][META_VERSION].is_null();
+    if entries.iter().any(modern) {
+        return Err("batches exist in 2025-03-26 only");
+    }
+    if entries.iter().any(|entry| entry["method"] == "initialize") {
+        return Err("`initialize` must not be in a batch");
+    }
+    Ok(())
+}
+
+/// JSON in UTF-8 without coding in, JSON or events out.
+fn check_media(headers: &HeaderMap) -> Result<(), EdgeRefusal> {
+    let content_type = text(headers, &CONTENT_TYPE).ok_or(EdgeRefusal::UnsupportedMediaType)?;
+    if content_type != "application/json" {
+        let mut pieces = content_type.split(';').map(str::trim);
+        let is_json = pieces
+            .next()
+            .is_some_and(|t| t.eq_ignore_ascii_case("application/json"));
+        let utf8 = pieces.all(|parameter| {
+            parameter.is_empty()
+                || parameter.eq_ignore_ascii_case("charset=utf-8")
+                || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
+        });
+        if !is_json || !utf8 {
+            return Err(EdgeRefusal::UnsupportedMediaType);
+        }
+    }
+    if text(headers, &CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(EdgeRefusal::UnsupportedMediaType);
+    }
+    let takes = |range: &str| {
+        let media = range.split(';').next().unwrap_or_default().trim();
+        [
+            "*/*",
+            "application/*",
+            "application/json",
+            "text/event-stream",
+        ]
+        .iter()
+        .any(|known| media.eq_ignore_ascii_case(known))
+    };
+    let mut accepts = headers.get_all(ACCEPT).iter().peekable();
+    if accepts.peek().is_some()
+        && !accepts
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .any(takes)
+    {
+        return Err(EdgeRefusal::NotAcceptable);
+    }
+    Ok(())
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .map(str::trim)
+}

@@ -1,0 +1,152 @@
+//! What a model or a person reads when a call has no answer: what was wrong, and what to do.
+//!
+//! Built from constants, names of our configuration, schema rules and numbers. No byte of an
+//! upstream's answer and no value of an argument can get in here.
+
+use std::fmt::Write as _;
+
+use crate::{
+    call::CallError,
+    ids::RequestId,
+    names::ToolName,
+    quota::{Exhausted, Tier},
+    schema::Violation,
+    upstream::{GateRefusal, UpstreamError},
+};
+
+/// Most characters of a text made from violations.
+const MAX_TEXT: usize = 2_000;
+
+/// The text of a tool result with `isError`, or of a JSON-RPC error's message.
+pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId) -> String {
+    let tool = tool.map_or("the tool", ToolName::as_str);
+    match error {
+        CallError::Limited(exhausted) => limited(exhausted),
+        CallError::UnknownTool => "Unknown tool: there is none of this name that this license may \
+                                   use. `tools/list` names those it may."
+            .to_owned(),
+        CallError::InvalidArguments(violations) => rejected(tool, violations),
+        CallError::UnsafeArgument(fault) => format!(
+            "Arguments rejected for {tool}: /{}: {}. Fix and call again.",
+            fault.argument, fault.rule
+        ),
+        CallError::NoSlot(refusal) => no_slot(tool, *refusal),
+        CallError::Upstream(error) => format!("{} Reference: {request}.", upstream(tool, *error)),
+        CallError::Deadline => format!(
+            "{tool} did not answer in time. It may still have taken effect. Reference: {request}."
+        ),
+        CallError::CredentialMissing => format!(
+            "{tool} is not set up: the gateway holds no credential for its API yet. Its operator \
+             must store one. Reference: {request}."
+        ),
+        CallError::Cancelled => "Cancelled by the client.".to_owned(),
+        CallError::StoreUnavailable => {
+            "The gateway cannot answer at the moment. Try again shortly.".to_owned()
+        }
+        CallError::Internal => format!("Internal error. Reference: {request}."),
+    }
+}
+
+fn seconds(exhausted: &Exhausted) -> String {
+    match exhausted.retry_after_seconds() {
+        1 => "1 second".to_owned(),
+        seconds if seconds < 7_200 => format!("{seconds} seconds"),
+        seconds => format!("{} hours ({seconds} seconds)", seconds.div_ceil(3_600)),
+    }
+}
+
+/// A limit of session, license or address.
+pub fn limited(exhausted: &Exhausted) -> String {
+    let wait = seconds(exhausted);
+    match exhausted.tier {
+        Tier::Session => {
+            format!("This session has made its calls for the minute. Wait {wait}, then call again.")
+        }
+        Tier::LicenseMinute => {
+            format!("This license has made its calls for the minute. Wait {wait}, then call again.")
+        }
+        Tier::LicenseDay => format!(
+            "This license has used its calls for today (UTC). Wait {wait}, or ask for a larger plan."
+        ),
+        Tier::Upstream => {
+            format!("The API behind this tool is busy. Wait {wait}, then call again.")
+        }
+        Tier::Address => format!("Too many refused credentials. Wait {wait}, then try again."),
+    }
+}
+
+fn no_slot(tool: &str, refusal: GateRefusal) -> String {
+    let wait = seconds(&refusal.exhausted());
+    match refusal {
+        GateRefusal::Rate(_) | GateRefusal::Queue(_) => {
+            format!("The API behind {tool} is busy. Wait {wait}, then call again.")
+        }
+        GateRefusal::Paused(_) => {
+            format!("The API behind {tool} asked for a pause. Wait {wait}, then call again.")
+        }
+        GateRefusal::CircuitOpen(_) => format!(
+            "The API behind {tool} is failing and is left alone for a while. Wait {wait}, then \
+             call again."
+        ),
+    }
+}
+
+fn rejected(tool: &str, violations: &[Violation]) -> String {
+    let mut text = format!("Arguments rejected for {tool}: ");
+    for (position, violation) in violations.iter().enumerate() {
+        if text.len() > MAX_TEXT {
+            text.push_str("; and more");
+            break;
+        }
+        // Writing to memory does not fail.
+        let _ = write!(text, "{}{violation}", if position == 0 { "" } else { "; " });
+    }
+    text.push_str(". Fix and call again.");
+    text
+}
+
+fn upstream(tool: &str, error: UpstreamError) -> String {
+    match error {
+        UpstreamError::Connect | UpstreamError::TimedOut(crate::upstream::Phase::Connect) => {
+            format!("The API behind {tool} cannot be reached. Try again later.")
+        }
+        UpstreamError::AddressRefused => {
+            format!("The API behind {tool} is at an address that the gateway does not call.")
+        }
+        UpstreamError::TimedOut(_) => {
+            format!("The API behind {tool} did not answer in time. It may still have taken effect.")
+        }
+        UpstreamError::Broken => {
+            format!("The API behind {tool} broke off its answer. Try again later.")
+        }
+        UpstreamError::Status(status) if status < 500 => format!(
+            "The API behind {tool} refused the request (status {status}). Check the arguments."
+        ),
+        UpstreamError::Status(status) => {
+            format!("The API behind {tool} failed (status {status}). Try again later.")
+        }
+        UpstreamError::CredentialRefused(_) | UpstreamError::CredentialUnusable => format!(
+            "{tool} is not available: its API does not accept the gateway's credential. Its \
+             operator must renew it."
+        ),
+        UpstreamError::Redirect(_) => format!(
+            "The API behind {tool} has moved. The gateway does not follow redirects; its operator \
+             must correct the address."
+        ),
+        UpstreamError::Limited { retry_after } => match retry_after {
+            Some(wait) => format!(
+                "The API behind {tool} is limiting calls. Wait {} seconds, then call again.",
+                wait.as_secs().max(1)
+            ),
+            None => format!("The API behind {tool} is limiting calls. Wait, then call again."),
+        },
+        UpstreamError::TooLarge => format!(
+            "The answer of the API behind {tool} is too large. Ask for less, by a filter or limit."
+        ),
+        UpstreamError::Unusable(_)
+        | UpstreamError::OutputMismatch
+        | UpstreamError::CredentialEchoed => {
+            format!("The API behind {tool} answered with something that cannot be passed on.")
+        }
+    }
+}
