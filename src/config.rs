@@ -40,7 +40,7 @@ pub use self::{
     published::config_schema,
     reference::config_reference,
     rest::{RestConfig, ToolConfig},
-    secrets::{SecretError, resolve_secret},
+    secrets::{SecretError, configured_secrets, resolve_secret},
     source::{ByteSize, KeyConfig, SecretSource, Span},
     store::StoreConfig,
 };

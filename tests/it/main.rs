@@ -1,12 +1,6 @@
-mod config_files;
 //! Everything that needs a real database, socket or process, in one binary.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking, also outside its test function"
-)]
-
+mod config_files;
 mod ledger;
 mod ledger_schedule;
 mod store;

@@ -1,0 +1,263 @@
+//! Every part made once, in order; and made anew, as one swap, at a reload.
+
+pub mod assemble;
+pub mod reload;
+
+use std::{collections::HashMap, io::Write, sync::Arc};
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::{assemble::BuildError, reload::Reloaded};
+use crate::{
+    auth::{AuthParts, Authenticator, Watcher},
+    clock::{Clock, SharedClock},
+    config::Config,
+    entropy::SharedEntropy,
+    http::{
+        self, EdgeParts,
+        admin::{AdminParts, admin},
+        authenticate::AuthenticateParts,
+        authority::Authorities,
+        body::Budget,
+        endpoint::Endpoint,
+        observe::Observe,
+        origin::Origins,
+    },
+    ids::{LicenseId, ReplicaId},
+    ledger::Ledger,
+    license::{License, LicenseStatus},
+    limit::{Limiter, LocalLimiter},
+    names::UpstreamName,
+    secret::SecretString,
+    server::{McpServer, ServerParts, Serving},
+    store::Store,
+    telemetry::{access::AccessLog, metrics::Metrics, record::Sinks},
+    vault::Vault,
+};
+
+/// What a gateway is made of.
+pub struct GatewayParts {
+    /// Checked.
+    pub config: Config,
+    /// The secrets that stand in the configuration.
+    pub configured: HashMap<UpstreamName, SecretString>,
+    /// Open, at this version's tables.
+    pub store: Store,
+    /// Open.
+    pub vault: Vault,
+    /// Time.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub entropy: SharedEntropy,
+    /// Where access records go.
+    pub access_log: Box<dyn Write + Send>,
+}
+
+/// A gateway that answers but does not listen yet.
+pub struct Gateway {
+    /// The configuration it was built from, or last reloaded to.
+    config: ArcSwap<Config>,
+    /// The public listener's service.
+    pub public: Router,
+    /// The admin listener's service.
+    pub admin: Router,
+    /// Ends streams and readiness.
+    pub stopping: CancellationToken,
+    /// Calls whose clients went away.
+    pub detached: TaskTracker,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// Records.
+    pub log: Arc<AccessLog>,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    store: Store,
+    vault: Arc<Vault>,
+    ledger: Arc<Ledger>,
+    limiter: Arc<Limiter>,
+    watcher: Arc<Watcher>,
+    serving: Arc<ArcSwap<Serving>>,
+}
+
+impl Gateway {
+    /// The only way to a gateway, for `serve`, `demo` and every test.
+    pub async fn build(parts: GatewayParts) -> Result<Self, BuildError> {
+        let GatewayParts {
+            config,
+            configured,
+            store,
+            vault,
+            clock,
+            entropy,
+            access_log,
+        } = parts;
+        let log = AccessLog::to(access_log).map_err(BuildError::AccessLog)?;
+        let metrics = Metrics::new();
+        let replica = ReplicaId::generate(clock.now(), entropy.as_ref());
+        let (vault, stopping) = (Arc::new(vault), CancellationToken::new());
+        vault.replace_configured(&configured);
+        let limiter = Arc::new(Limiter::Local(LocalLimiter::new(Arc::clone(&clock))));
+        let ledger = Ledger::new(
+            store.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+            replica,
+        );
+        let ledger = Arc::new(ledger);
+        let authenticator = Arc::new(recogniser(&store, &vault, &clock, &metrics));
+        let forget = {
+            let vault = Arc::clone(&vault);
+            Box::new(move || vault.forget())
+        };
+        let watcher = Arc::new(Watcher::new(
+            store.clone(),
+            Arc::clone(&authenticator),
+            vec![forget],
+        ));
+        watcher.look().await;
+
+        let shared = assemble::Shared {
+            limiter: &limiter,
+            ledger: &ledger,
+            vault: &vault,
+            clock: &clock,
+            entropy: &entropy,
+        };
+        let serving = Arc::new(ArcSwap::from_pointee(assemble::serving(
+            &config, &shared, None,
+        )?));
+        let detached = TaskTracker::new();
+        let server = Arc::new(McpServer::new(ServerParts {
+            serving: Arc::clone(&serving),
+            authenticator: Arc::clone(&authenticator),
+            watcher: Arc::clone(&watcher),
+            limiter: Arc::clone(&limiter),
+            cursor_key: vault.cursor_key().clone(),
+            stopping: stopping.clone(),
+            detached: detached.clone(),
+            metrics: Arc::clone(&metrics),
+        }));
+        let sinks = Sinks {
+            log: Arc::clone(&log),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        let public = http::public(EdgeParts {
+            observe: Observe {
+                sinks,
+                clock: Arc::clone(&clock),
+                entropy: Arc::clone(&entropy),
+            },
+            authorities: Authorities::of(&config),
+            origins: Origins::of(&config),
+            authenticate: Arc::new(authenticate(&config, authenticator, &limiter, &*clock)),
+            endpoint: Arc::new(Endpoint {
+                server,
+                budget: Budget::new(config.limits.max_in_flight_bytes.as_len()),
+            }),
+        });
+        let admin = admin(AdminParts {
+            store: store.clone(),
+            metrics: Arc::clone(&metrics),
+            log: Arc::clone(&log),
+            stopping: stopping.clone(),
+        });
+        let config = ArcSwap::from_pointee(config);
+        Ok(Self {
+            config,
+            public,
+            admin,
+            stopping,
+            detached,
+            metrics,
+            log,
+            clock,
+            entropy,
+            store,
+            vault,
+            ledger,
+            limiter,
+            watcher,
+            serving,
+        })
+    }
+
+    /// The configuration being served.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The clock that everything in it reads.
+    pub fn clock(&self) -> SharedClock {
+        Arc::clone(&self.clock)
+    }
+
+    /// Something was changed in the store by this process: nothing remembered counts any more.
+    pub async fn changed(&self) {
+        self.watcher.look().await;
+    }
+
+    /// Hears of changes until told to stop.
+    pub async fn watch(&self, stop: CancellationToken) {
+        self.watcher.run(stop).await;
+    }
+
+    /// Forgets what nobody needs; to be called about once a minute.
+    pub async fn sweep(&self) {
+        self.limiter.sweep();
+        self.ledger.sweep().await;
+    }
+
+    /// Gives unspent calls back, writes what is queued, closes the store. The last thing done.
+    pub async fn close(&self) {
+        let given = self.ledger.close().await;
+        tracing::info!(calls = given.calls, failed = given.failed, "ledger.closed");
+        self.log.close();
+        self.store.close().await;
+    }
+}
+
+fn recogniser(
+    store: &Store,
+    vault: &Vault,
+    clock: &SharedClock,
+    metrics: &Arc<Metrics>,
+) -> Authenticator {
+    Authenticator::new(AuthParts {
+        store: store.clone(),
+        pepper: vault.pepper().clone(),
+        log_key: vault.log_key().clone(),
+        clock: Arc::clone(clock),
+        metrics: Arc::clone(metrics),
+    })
+}
+
+fn authenticate(
+    config: &Config,
+    authenticator: Arc<Authenticator>,
+    limiter: &Arc<Limiter>,
+    clock: &dyn Clock,
+) -> AuthenticateParts {
+    AuthenticateParts {
+        anyone: anyone(config, clock).map(|license| authenticator.anyone(license)),
+        authenticator,
+        limiter: Arc::clone(limiter),
+        failures: config.limits.unauthenticated,
+        trusted: config.listen.trusted_proxies.clone(),
+    }
+}
+
+/// The caller without a key, where the configuration spells out that there is one.
+fn anyone(config: &Config, clock: &dyn Clock) -> Option<License> {
+    config.auth.open.as_ref().map(|open| License {
+        id: LicenseId::from_bytes([0; 16]),
+        name: "anyone on this machine".to_owned(),
+        plan: open.plan.clone(),
+        tools: None,
+        status: LicenseStatus::Active,
+        created: clock.now(),
+        expires: None,
+    })
+}

@@ -1,0 +1,132 @@
+//! From a configuration to what is served: catalogue, policies, upstreams.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    call::{StackParts, stack},
+    catalog::{Catalog, CatalogError},
+    clock::SharedClock,
+    config::Config,
+    entropy::SharedEntropy,
+    ledger::Ledger,
+    limit::Limiter,
+    names::{PlanName, UpstreamName},
+    quota::Rate,
+    schema::OutputSchema,
+    server::{Answers, Serving},
+    upstream::{
+        Site,
+        answer::OutputCheck,
+        kinds::{BindFault, KindParts, bind},
+    },
+    vault::Vault,
+};
+
+/// How many times more often a session may list than call.
+const LISTS_PER_CALL: u32 = 10;
+
+/// Why a gateway cannot be built from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// An upstream is wrong.
+    #[error("upstream `{upstream}`: {fault}")]
+    Upstream {
+        /// Its name.
+        upstream: UpstreamName,
+        /// What is wrong.
+        fault: BindFault,
+    },
+    /// A tool is wrong.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// No thread for the access log.
+    #[error("access log: {0}")]
+    AccessLog(#[source] std::io::Error),
+}
+
+/// What a reload does not touch.
+pub(super) struct Shared<'a> {
+    pub(super) limiter: &'a Arc<Limiter>,
+    pub(super) ledger: &'a Arc<Ledger>,
+    pub(super) vault: &'a Arc<Vault>,
+    pub(super) clock: &'a SharedClock,
+    pub(super) entropy: &'a SharedEntropy,
+}
+
+/// Everything that a reload can change. An upstream whose limits stay keeps the state of its gate.
+pub(super) fn serving(
+    config: &Config,
+    shared: &Shared<'_>,
+    previous: Option<&Serving>,
+) -> Result<Serving, BuildError> {
+    let sites: HashMap<&UpstreamName, &Arc<Site>> = previous
+        .iter()
+        .flat_map(|serving| serving.catalog.tools())
+        .map(|tool| (&tool.bound.site.name, &tool.bound.site))
+        .collect();
+    let mut bound = Vec::new();
+    for (name, upstream) in &config.upstreams {
+        let parts = KindParts {
+            clock: Arc::clone(shared.clock),
+            entropy: Arc::clone(shared.entropy),
+            previous: sites.get(name).map(|site| Arc::clone(site)),
+            compile_output: &compile_output,
+        };
+        let tools = bind(name, upstream, &parts).map_err(|fault| BuildError::Upstream {
+            upstream: name.clone(),
+            fault,
+        })?;
+        bound.extend(tools);
+    }
+    let plans = config
+        .plans
+        .iter()
+        .map(|(name, plan)| (name.clone(), plan.tools.clone()))
+        .collect();
+    let page_size = usize::try_from(config.limits.page_size.get()).unwrap_or(usize::MAX);
+    let catalog = Arc::new(Catalog::build(bound, &plans, page_size)?);
+    let per_minute: HashMap<PlanName, Rate> = config
+        .plans
+        .iter()
+        .filter_map(|(name, plan)| Some((name.clone(), Rate::per_minute(plan.per_minute?))))
+        .collect();
+    let per_day: HashMap<PlanName, u32> = config
+        .plans
+        .iter()
+        .filter_map(|(name, plan)| Some((name.clone(), plan.per_day?.get())))
+        .collect();
+    let limits = &config.limits;
+    let calls = stack(StackParts {
+        limiter: Arc::clone(shared.limiter),
+        ledger: Arc::clone(shared.ledger),
+        vault: Arc::clone(shared.vault),
+        catalog: Arc::clone(&catalog),
+        clock: Arc::clone(shared.clock),
+        session: limits.session,
+        per_minute: Arc::new(per_minute),
+        per_day: Arc::new(per_day),
+    });
+    let listing = limits.session.count.saturating_mul(
+        std::num::NonZeroU32::new(LISTS_PER_CALL).unwrap_or(std::num::NonZeroU32::MIN),
+    );
+    Ok(Serving {
+        catalog,
+        calls,
+        call_timeout: limits.call_timeout.duration(),
+        answers: Answers {
+            modern: limits.modern_answer,
+            legacy: limits.legacy_answer,
+        },
+        lists: Rate {
+            count: listing,
+            per: limits.session.per,
+        },
+        subscriptions_per_license: limits.subscriptions_per_license.get(),
+        max_request_bytes: limits.max_request_bytes.as_len(),
+    })
+}
+
+fn compile_output(schema: &serde_json::Value) -> Result<OutputCheck, String> {
+    let compiled = OutputSchema::compile(schema).map_err(|fault| fault.to_string())?;
+    Ok(Arc::new(move |answer| compiled.check(answer).is_ok()))
+}

@@ -1,0 +1,80 @@
+//! A new configuration, swapped in whole or not at all.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{BuildError, Gateway, assemble};
+use crate::{config::Config, names::UpstreamName, secret::SecretString};
+
+/// What a reload did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// How many tools are served now.
+    pub tools: usize,
+    /// Sections that changed but need a restart.
+    pub need_restart: Vec<&'static str>,
+}
+
+impl Gateway {
+    /// Serves `config` from the next request on. On an error the old one goes on serving.
+    pub fn reload(
+        &self,
+        config: Config,
+        configured: &HashMap<UpstreamName, SecretString>,
+    ) -> Result<Reloaded, BuildError> {
+        let shared = assemble::Shared {
+            limiter: &self.limiter,
+            ledger: &self.ledger,
+            vault: &self.vault,
+            clock: &self.clock,
+            entropy: &self.entropy,
+        };
+        let before = self.serving.load();
+        let serving = assemble::serving(&config, &shared, Some(&before)).inspect_err(|_| {
+            self.metrics.reload_failures.inc();
+        })?;
+        let tools = serving.catalog.tools().len();
+        let need_restart = need_restart(&self.config.load(), &config);
+        self.vault.replace_configured(configured);
+        self.serving.store(Arc::new(serving));
+        self.config.store(Arc::new(config));
+        self.watcher.reloaded();
+        self.metrics.reloads.inc();
+        Ok(Reloaded {
+            tools,
+            need_restart,
+        })
+    }
+}
+
+/// Sections that are read once. Their types hold references to secrets, never secrets, so their
+/// `Debug` texts may be compared.
+fn need_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let differ =
+        |a: &dyn std::fmt::Debug, b: &dyn std::fmt::Debug| format!("{a:?}") != format!("{b:?}");
+    let sections = [
+        ("public_url", differ(&old.public_url, &new.public_url)),
+        ("listen", differ(&old.listen, &new.listen)),
+        ("store", differ(&old.store, &new.store)),
+        ("keys", differ(&old.keys, &new.keys)),
+        ("auth", differ(&old.auth, &new.auth)),
+        (
+            "limits.unauthenticated, limits.max_in_flight_bytes, limits.drain_timeout",
+            differ(
+                &(
+                    old.limits.unauthenticated,
+                    old.limits.max_in_flight_bytes,
+                    old.limits.drain_timeout,
+                ),
+                &(
+                    new.limits.unauthenticated,
+                    new.limits.max_in_flight_bytes,
+                    new.limits.drain_timeout,
+                ),
+            ),
+        ),
+    ];
+    sections
+        .into_iter()
+        .filter_map(|(name, changed)| changed.then_some(name))
+        .collect()
+}

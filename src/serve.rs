@@ -1,0 +1,158 @@
+//! Listening: bind, accept, hear of changes, reload, drain.
+
+pub mod accept;
+pub mod connection;
+pub mod pulse;
+pub mod reload;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::accept::{Acceptor, Door};
+pub use self::reload::ConfigSource;
+use crate::gateway::Gateway;
+
+/// How often what nobody needs is forgotten.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// Why a gateway does not listen.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}: {source}")]
+pub struct ServeError {
+    /// Where.
+    pub address: SocketAddr,
+    /// Why.
+    pub source: std::io::Error,
+}
+
+/// A gateway that serves, until stopped.
+pub struct Running {
+    /// Where MCP clients connect.
+    pub public: SocketAddr,
+    /// Where health and metrics are.
+    pub admin: SocketAddr,
+    gateway: Arc<Gateway>,
+    connections: TaskTracker,
+    accepting: CancellationToken,
+    background: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every call ended.
+    Whole,
+    /// Some were cut off at the drain timeout.
+    CutOff,
+}
+
+/// Binds both listeners and serves. With a `source` it reloads at SIGHUP and when files change.
+pub async fn start(gateway: Gateway, source: Option<ConfigSource>) -> Result<Running, ServeError> {
+    let gateway = Arc::new(gateway);
+    let config = gateway.config();
+    let public = bind(config.listen.public).await?;
+    let admin = bind(config.listen.admin).await?;
+    let (connections, accepting, background) = (
+        TaskTracker::new(),
+        CancellationToken::new(),
+        CancellationToken::new(),
+    );
+    let (public_address, admin_address) = (address(&public)?, address(&admin)?);
+
+    let door = |service, limits| Door {
+        service,
+        limits,
+        stopping: gateway.stopping.clone(),
+        metrics: Arc::clone(&gateway.metrics),
+        clock: gateway.clock(),
+    };
+    let mut tasks = Vec::new();
+    for (listener, service) in [
+        (public, gateway.public.clone()),
+        (admin, gateway.admin.clone()),
+    ] {
+        let acceptor = Acceptor {
+            listener,
+            door: Arc::new(door(service, accept::Limits::of(&config.listen))),
+            connections: connections.clone(),
+            stop: accepting.clone(),
+        };
+        tasks.push(tokio::spawn(acceptor.run()));
+    }
+    tasks.push(tokio::spawn({
+        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
+        async move { gateway.watch(stop).await }
+    }));
+    tasks.push(tokio::spawn({
+        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
+        async move {
+            let mut ticks = tokio::time::interval(SWEEP);
+            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                gateway.sweep().await;
+            }
+        }
+    }));
+    if let Some(source) = source {
+        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
+        tasks.push(tokio::spawn(reload::run(gateway, source, stop)));
+    }
+    let running = Running {
+        public: public_address,
+        admin: admin_address,
+        gateway,
+        connections,
+        accepting,
+        background,
+        tasks,
+    };
+    tracing::info!(public = %running.public, admin = %running.admin, "serving");
+    Ok(running)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError { address, source })
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+    listener.local_addr().map_err(|source| ServeError {
+        address: SocketAddr::from(([0, 0, 0, 0], 0)),
+        source,
+    })
+}
+
+impl Running {
+    /// The gateway itself.
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Not ready any more, streams get their end, running calls finish, unspent calls go back.
+    pub async fn stop(self) -> Drained {
+        let patience = self.gateway.config().limits.drain_timeout.duration();
+        tracing::info!("draining");
+        // Readiness first, so that a load balancer looks elsewhere; open streams get their result.
+        self.gateway.stopping.cancel();
+        self.accepting.cancel();
+        self.connections.close();
+        self.gateway.detached.close();
+        let drained = tokio::time::timeout(patience, async {
+            self.connections.wait().await;
+            self.gateway.detached.wait().await;
+        })
+        .await;
+        self.background.cancel();
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.gateway.close().await;
+        match drained {
+            Ok(()) => Drained::Whole,
+            Err(_) => Drained::CutOff,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! One connection: its bytes watched, its requests counted, its end orderly.
+
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{Router, body::Body, extract::Request};
+use bytes::Bytes;
+use http::Response;
+use http_body::{Frame, SizeHint};
+use hyper::{body::Incoming, rt, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+
+use super::pulse::{Progress, Pulse};
+use crate::http::Peer;
+
+/// Buffer for a request's head.
+const HEAD_BUFFER: usize = 64 << 10;
+const STREAMS: u32 = 100;
+const HEADER_LIST: u32 = 16 << 10;
+
+/// Serves one connection until it ends, is idle for too long, or the process stops.
+pub async fn serve(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    pulse: Pulse,
+    stop: CancellationToken,
+) {
+    let pulse = Arc::new(pulse);
+    let watched = Watched {
+        stream: TokioIo::new(stream),
+        pulse: Arc::clone(&pulse),
+    };
+    let service = service_fn(|request: http::Request<Incoming>| {
+        let (mut router, pulse) = (router.clone(), Arc::clone(&pulse));
+        let version = request.version();
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        pulse.request_begins();
+        let counted = Counted { pulse, version };
+        let answer = router.call(request);
+        async move {
+            let answer = answer.await?;
+            Ok::<_, std::convert::Infallible>(with_count(answer, counted))
+        }
+    });
+    let builder = builder();
+    let mut connection = pin!(builder.serve_connection(watched, service));
+    let mut watchdog = pin!(watch(&pulse));
+    tokio::select! {
+        // A connection that fails has nobody left to be told.
+        _ = connection.as_mut() => {}
+        () = watchdog.as_mut() => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                _ = connection => {}
+                () = watchdog => {}
+            }
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // The pulse keeps both limits; see there.
+        .header_read_timeout(None)
+        .max_buf_size(HEAD_BUFFER)
+        .half_close(false);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_LIST)
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(100);
+    builder
+}
+
+async fn watch(pulse: &Pulse) {
+    while let Some(left) = pulse.left() {
+        tokio::time::sleep(left).await;
+    }
+}
+
+/// A request that is being answered, until dropped.
+struct Counted {
+    pulse: Arc<Pulse>,
+    version: http::Version,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.pulse.request_ends(self.version);
+    }
+}
+
+fn with_count(response: Response<Body>, counted: Counted) -> Response<CountedBody> {
+    response.map(|body| CountedBody {
+        body,
+        _counted: counted,
+    })
+}
+
+/// A body whose request counts as running until it is gone.
+struct CountedBody {
+    body: Body,
+    _counted: Counted,
+}
+
+impl http_body::Body for CountedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream that tells the pulse what passes.
+struct Watched<S> {
+    stream: TokioIo<S>,
+    pulse: Arc<Pulse>,
+}
+
+impl<S: AsyncRead + Unpin> rt::Read for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: rt::ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if polled.is_ready() {
+            self.pulse.received();
+        }
+        polled
+    }
+}
+
+impl<S> Watched<S> {
+    fn note<T>(&self, polled: &Poll<std::io::Result<T>>) {
+        self.pulse.wrote(if polled.is_pending() {
+            Progress::None
+        } else {
+            Progress::Some
+        });
+    }
+}
+
+impl<S: AsyncWrite + Unpin> rt::Write for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.note(&polled);
+        polled
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[std::io::IoSlice<'_>],
+    ) -> Poll<std::io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(context, buffers);
+        self.note(&polled);
+        polled
+    }
+}
