@@ -7,9 +7,11 @@
 pub mod auth;
 pub mod call;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod demo;
 pub mod egress;
 pub mod entropy;
 pub mod gateway;

@@ -1,3 +1,1 @@
-//! The `wicketgate` program.
-
 fn main() {}

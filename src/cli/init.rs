@@ -1,0 +1,93 @@
+//! `wicketgate init`: a safe, commented configuration and a master key. Never overwrites anything.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde_json::json;
+
+use super::{failure::Failure, key, open::Desk};
+
+/// What `init` writes and `config example` prints.
+pub const EXAMPLE: &str = include_str!("init/wicketgate.yaml");
+
+/// Write a configuration to start from and a master key
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where; made when it is not there
+    #[arg(default_value = ".")]
+    directory: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
+    let config = args.directory.join("wicketgate.yaml");
+    let data = args.directory.join("data");
+    let key_file = data.join("master.key");
+    // Look first, so that a refusal leaves nothing behind; `create_new` still decides.
+    for file in [&config, &key_file] {
+        if file.symlink_metadata().is_ok() {
+            return Err(exists(file));
+        }
+    }
+    fs::create_dir_all(&args.directory).map_err(|error| cannot(&args.directory, &error))?;
+    if !data.is_dir() {
+        DirBuilder::new().mode(0o700).create(&data).map_err(|error| cannot(&data, &error))?;
+    }
+    let key = key::key_file_text(desk);
+    create(&key_file, 0o600, key.expose())?;
+    create(&config, 0o644, EXAMPLE)?;
+
+    let option = if args.directory == Path::new(".") {
+        String::new()
+    } else {
+        format!(" -c {}", config.display())
+    };
+    let next = [
+        format!("wicketgate{option} credential set example"),
+        format!("wicketgate{option} license issue --name \"First customer\" --plan starter"),
+        format!("wicketgate{option} serve"),
+    ];
+    desk.output.show(
+        &json!({ "config": config, "master_key": key_file, "next": next }),
+        format_args!(
+            "wrote {}\nwrote {} (keep a copy apart from the database)\n\n\
+             Put your API into the configuration, `wicketgate{option} check` it, then:\n  {}",
+            config.display(),
+            key_file.display(),
+            next.join("\n  "),
+        ),
+    );
+    Ok(())
+}
+
+/// Writes a new file with this mode; refuses when anything has that name.
+pub fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+    match written {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(exists(path)),
+        Err(error) => Err(cannot(path, &error)),
+    }
+}
+
+fn exists(path: &Path) -> Failure {
+    Failure::failed(format_args!("{} exists and is not overwritten", path.display()))
+        .fix("name another directory, or move the file away yourself")
+}
+
+fn cannot(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format_args!("cannot create {}: {error}", path.display()))
+}

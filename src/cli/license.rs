@@ -1,0 +1,3 @@
+//! temp
+mod expiry;
+mod recipes;
