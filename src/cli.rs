@@ -1,8 +1,8 @@
 //! temp
-mod completions;
-mod failure;
-mod license;
-pub(crate) mod loopback;
-pub(crate) mod output;
-mod typed;
+pub mod completions;
+pub mod failure;
+pub mod license;
+pub mod loopback;
+pub mod output;
+pub mod typed;
 pub fn x() {}

@@ -1,2 +1,2 @@
 //! temp
-mod upstream;
+pub mod upstream;

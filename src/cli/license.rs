@@ -1,3 +1,3 @@
 //! temp
-mod expiry;
-mod recipes;
+pub mod expiry;
+pub mod recipes;

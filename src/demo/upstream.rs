@@ -73,9 +73,9 @@ impl Bookshop {
         });
         let stop = CancellationToken::new();
         let router = Router::new()
-            .route("/books", get(search))
-            .route("/books/{isbn}", get(book))
-            .route("/genres", get(genres))
+            .route("/books", get(async |query: Query<Search>| search(query)))
+            .route("/books/{isbn}", get(async |isbn: Path<String>| book(&isbn)))
+            .route("/genres", get(async || genres()))
             .layer(middleware::from_fn_with_state(
                 Arc::clone(&state),
                 only_with_secret,
@@ -250,7 +250,7 @@ struct Search {
     limit: Option<usize>,
 }
 
-async fn search(Query(search): Query<Search>) -> Json<Value> {
+fn search(Query(search): Query<Search>) -> Json<Value> {
     let words = search.q.unwrap_or_default().to_lowercase();
     let fits = |book: &&Book| {
         let text = format!("{} {}", book.title, book.author).to_lowercase();
@@ -269,7 +269,7 @@ async fn search(Query(search): Query<Search>) -> Json<Value> {
     Json(json!({ "count": books.len(), "books": books }))
 }
 
-async fn book(Path(isbn): Path<String>) -> Response {
+fn book(isbn: &str) -> Response {
     match BOOKS.iter().find(|book| book.isbn == isbn) {
         Some(book) => Json(book.details()).into_response(),
         None => (
@@ -280,7 +280,7 @@ async fn book(Path(isbn): Path<String>) -> Response {
     }
 }
 
-async fn genres() -> Json<Value> {
+fn genres() -> Json<Value> {
     let mut genres: Vec<_> = BOOKS.iter().map(|book| book.genre).collect();
     genres.sort_unstable();
     genres.dedup();

@@ -17,7 +17,7 @@ pub enum Expiry {
 
 impl Expiry {
     /// The moment, counted from `now`.
-    pub fn from_now(self, now: Timestamp) -> Timestamp {
+    pub fn counted_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::After(span) => now.plus(span.duration()),
             Self::At(at) => at,
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn spans_count_from_now_and_dates_stand() {
         let now = Timestamp::from_millis(1_795_305_600_000);
-        let at = |text: &str| text.parse::<Expiry>().unwrap().from_now(now).to_string();
+        let at = |text: &str| text.parse::<Expiry>().unwrap().counted_from(now).to_string();
         assert_eq!(at("24h"), "2026-11-23T00:00:00Z");
         assert_eq!(at("2027-01-01"), "2027-01-01T00:00:00Z");
         for bad in ["", "soon", "2027-13-01", "2027-1-1", "365"] {

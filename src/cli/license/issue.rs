@@ -45,7 +45,7 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
         return Err(Failure::usage("--name is 1 to 200 characters without control characters"));
     }
     let now = desk.clock.now();
-    let expires = args.expires.map(|expiry| expiry.from_now(now));
+    let expires = args.expires.map(|expiry| expiry.counted_from(now));
     if expires.is_some_and(|at| at <= now) {
         return Err(Failure::usage("--expires is not in the future"));
     }
