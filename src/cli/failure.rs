@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::config::{ConfigError, Problem};
+use crate::{
+    config::{ConfigError, Problem},
+    store::StoreError,
+};
 
 /// The documented exit codes besides 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,5 +110,18 @@ impl Serialize for Failure {
             map.serialize_entry("problems", &self.problems)?;
         }
         map.end()
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let fix = match &error {
+            StoreError::SchemaTooNew { .. } => "use the newer `wicketgate` that migrated it",
+            StoreError::Unavailable(_) => "is the database running, and reachable from here?",
+            StoreError::Conflict => "somebody else changed it meanwhile: try again",
+            StoreError::Target(_) => "see `store:` in `wicketgate config reference`",
+            StoreError::Corrupt(_) | StoreError::Refused(_) => "restore a backup of the database",
+        };
+        Self::failed(error).fix(fix)
     }
 }

@@ -1,16 +1,20 @@
 //! `wicketgate init`: a safe, commented configuration and a master key. Never overwrites anything.
 
 use std::{
-    fs::{self, DirBuilder, OpenOptions},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, DirBuilder},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use serde_json::json;
 
-use super::{failure::Failure, key, open::Desk};
+use super::{
+    failure::Failure,
+    key,
+    new_file::{self, cannot, exists},
+    open::Desk,
+};
 
 /// What `init` writes and `config example` prints.
 pub const EXAMPLE: &str = include_str!("init/wicketgate.yaml");
@@ -39,8 +43,8 @@ pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
         DirBuilder::new().mode(0o700).create(&data).map_err(|error| cannot(&data, &error))?;
     }
     let key = key::key_file_text(desk);
-    create(&key_file, 0o600, key.expose())?;
-    create(&config, 0o644, EXAMPLE)?;
+    new_file::create(&key_file, 0o600, key.expose())?;
+    new_file::create(&config, 0o644, EXAMPLE)?;
 
     let option = if args.directory == Path::new(".") {
         String::new()
@@ -63,31 +67,4 @@ pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
         ),
     );
     Ok(())
-}
-
-/// Writes a new file with this mode; refuses when anything has that name.
-pub fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    match written {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(exists(path)),
-        Err(error) => Err(cannot(path, &error)),
-    }
-}
-
-fn exists(path: &Path) -> Failure {
-    Failure::failed(format_args!("{} exists and is not overwritten", path.display()))
-        .fix("name another directory, or move the file away yourself")
-}
-
-fn cannot(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format_args!("cannot create {}: {error}", path.display()))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{failure::Failure, init, open::Desk};
+use super::{failure::Failure, new_file, open::Desk};
 use crate::{
     crypto::generate_master_key_text,
     secret::{Secret, SecretString},
@@ -31,7 +31,7 @@ pub fn run(desk: &Desk, command: &KeyCommand) -> Result<(), Failure> {
     let key = new_master_key(desk);
     match &args.out {
         Some(path) => {
-            init::create(path, 0o600, &format!("{}\n", key.expose()))?;
+            new_file::create(path, 0o600, &format!("{}\n", key.expose()))?;
             desk.output
                 .show(&json!({ "file": path }), format_args!("wrote {}", path.display()));
         }

@@ -1,13 +1,17 @@
 //! `wicketgate license issue`: a new license and its key, which is shown this once.
 
-use std::path::{Path, PathBuf};
-
 use clap::Args;
-use serde_json::json;
 
-use super::{Recipes, expiry::Expiry};
+use super::{
+    expiry::Expiry,
+    handover::{Handover, key_record},
+    view,
+};
 use crate::{
-    cli::{failure::Failure, init, open::Desk},
+    cli::{
+        failure::Failure,
+        open::{Desk, Opened},
+    },
     config::Config,
     crypto::LicenseKey,
     ids::LicenseId,
@@ -19,7 +23,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct IssueArgs {
     /// Your label, such as the customer's name
-    #[arg(long)]
+    #[arg(long, value_parser = label)]
     name: String,
     /// A plan of the configuration
     #[arg(long)]
@@ -30,9 +34,8 @@ pub struct IssueArgs {
     /// Only these of the plan's tools, such as `analytics.*`; may be repeated
     #[arg(long, value_name = "PATTERN")]
     tools: Vec<ToolPattern>,
-    /// Write the key to this new file (mode 0600) instead of printing it
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    handover: Handover,
 }
 
 /// Runs the command.
@@ -40,10 +43,6 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
     let opened = desk.open().await?;
     let config = &opened.loaded.config;
     known_plan(config, &args.plan)?;
-    let name = args.name.trim();
-    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
-        return Err(Failure::usage("--name is 1 to 200 characters without control characters"));
-    }
     let now = desk.clock.now();
     let expires = args.expires.map(|expiry| expiry.counted_from(now));
     if expires.is_some_and(|at| at <= now) {
@@ -51,7 +50,7 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
     }
     let license = License {
         id: LicenseId::generate(now, &*desk.entropy),
-        name: name.to_owned(),
+        name: args.name,
         plan: args.plan,
         tools: (!args.tools.is_empty()).then_some(args.tools),
         status: LicenseStatus::Active,
@@ -59,7 +58,56 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
         expires,
     };
     let key = LicenseKey::generate(&*desk.entropy);
-    opened.add_license(&license, &key).await?;
-    show(desk, config, &license, &Shown::new(&key, args.key_file.as_deref())?);
+    args.handover.prepare(&key)?;
+    let added = add(desk, &opened, &license, &key).await;
+    added.inspect_err(|_| args.handover.take_back())?;
+
+    let url = config.connector_url();
+    let mut machine = view::to_json(&license, now);
+    let (name, value) = args.handover.json(&key);
+    machine[name] = value;
+    machine["connector_url"] = url.as_str().into();
+    let human = format!(
+        "license       {} ({}, plan {})\n{}",
+        license.id,
+        license.name,
+        license.plan,
+        args.handover.text(&key, &url),
+    );
+    desk.output.show(&machine, human);
     Ok(())
+}
+
+/// Stores a license with its first key.
+pub async fn add(
+    desk: &Desk,
+    opened: &Opened,
+    license: &License,
+    key: &LicenseKey,
+) -> Result<(), Failure> {
+    let record = key_record(key, opened.vault.pepper(), license.created);
+    Ok(opened.store.insert_license(license, &record, &desk.stamp()).await?)
+}
+
+fn known_plan(config: &Config, plan: &PlanName) -> Result<(), Failure> {
+    if config.plans.contains_key(plan) {
+        return Ok(());
+    }
+    let plans: Vec<_> = config.plans.keys().map(PlanName::as_str).collect();
+    let fix = if plans.is_empty() {
+        "the configuration has no plans yet: add one under `plans:`".to_owned()
+    } else {
+        format!("choose one of: {}", plans.join(", "))
+    };
+    Err(Failure::failed(format_args!("no plan `{plan}` in the configuration")).fix(fix))
+}
+
+fn label(text: &str) -> Result<String, &'static str> {
+    let text = text.trim();
+    let length = text.chars().count();
+    if (1..=200).contains(&length) && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("write 1 to 200 characters, none of them a control character")
+    }
 }
