@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{failure::Failure, open::Desk};
+use crate::store::newest_schema;
 
 /// Bring the store to this version's tables
 #[derive(Debug, Args)]
@@ -17,30 +18,24 @@ pub struct MigrateArgs {
 pub async fn run(desk: &Desk, args: &MigrateArgs) -> Result<(), Failure> {
     let loaded = desk.load()?;
     let store = desk.connect(&loaded).await?;
-    let pending = store.pending().await.map_err(Desk::store_failed)?;
-    if args.pending {
-        desk.output.show(
-            &json!({ "pending": pending }),
-            if pending == 0 {
-                "nothing pending".to_owned()
-            } else {
-                format!("{pending} pending")
-            },
-        );
-        return if pending == 0 {
-            Ok(())
-        } else {
-            Err(Failure::failed("migrations are pending").fix("run `wicketgate migrate`"))
-        };
-    }
-    store.migrate().await.map_err(Desk::store_failed)?;
+    let report = if args.pending {
+        store.pending().await?
+    } else {
+        store.migrate(desk.clock.now()).await?
+    };
+    let schema = newest_schema();
+    let word = if args.pending { "pending" } else { "applied" };
+    let lines: Vec<_> = report.steps.iter().map(|step| format!("{word} {step}")).collect();
     desk.output.show(
-        &json!({ "applied": pending }),
-        if pending == 0 {
-            "nothing to do".to_owned()
+        &json!({ "from": report.from, "to": schema, word: report.steps }),
+        if lines.is_empty() {
+            format!("nothing to do: schema {schema}")
         } else {
-            format!("{pending} applied")
+            lines.join("\n")
         },
     );
+    if args.pending && !report.steps.is_empty() {
+        return Err(Failure::failed("migrations are pending").fix("run `wicketgate migrate`"));
+    }
     Ok(())
 }

@@ -9,14 +9,14 @@ use std::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::failure::Failure;
-use crate::secret::{Secret, SecretBytes};
+use crate::secret::{Secret, SecretString};
 
 /// Longest secret that is read.
 const MAX: usize = 64 * 1024;
 
 /// Reads a secret from `file`, or from standard input when there is none. One newline at the end
 /// is dropped.
-pub fn read_secret(file: Option<&Path>, prompt: &str) -> Result<SecretBytes, Failure> {
+pub fn read_secret(file: Option<&Path>, prompt: &str) -> Result<SecretString, Failure> {
     match file {
         Some(path) => {
             let file = File::open(path).map_err(|error| {
@@ -36,7 +36,7 @@ pub fn read_secret(file: Option<&Path>, prompt: &str) -> Result<SecretBytes, Fai
     }
 }
 
-fn read(source: impl Read) -> Result<SecretBytes, Failure> {
+fn read(source: impl Read) -> Result<SecretString, Failure> {
     // Room for all of it at once: a buffer that grows leaves copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX + 1));
     source
@@ -56,7 +56,13 @@ fn read(source: impl Read) -> Result<SecretBytes, Failure> {
         return Err(Failure::failed("the secret is empty")
             .fix("pipe it, name a file with --file, or type it at the prompt"));
     }
-    Ok(Secret::new(std::mem::take(&mut *bytes)))
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Secret::new(text)),
+        Err(error) => {
+            error.into_bytes().zeroize();
+            Err(Failure::failed("the secret is not UTF-8 text"))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,11 +72,12 @@ mod tests {
     #[test]
     fn one_newline_at_the_end_is_dropped() {
         let read = |bytes: &[u8]| super::read(bytes).map(|secret| secret.expose().clone());
-        assert_eq!(read(b"key\n").unwrap(), b"key");
-        assert_eq!(read(b"key\r\n").unwrap(), b"key");
-        assert_eq!(read(b"key\n\n").unwrap(), b"key\n");
-        assert_eq!(read(b" key ").unwrap(), b" key ");
+        assert_eq!(read(b"key\n").unwrap(), "key");
+        assert_eq!(read(b"key\r\n").unwrap(), "key");
+        assert_eq!(read(b"key\n\n").unwrap(), "key\n");
+        assert_eq!(read(b" key ").unwrap(), " key ");
         assert!(read(b"").is_err());
+        assert!(read(b"\xff").is_err());
         assert!(read(b"\n").is_err());
         assert!(read(&vec![b'x'; MAX + 1]).is_err());
     }

@@ -108,10 +108,10 @@ fn keys_are_generated_to_stdout_or_a_closed_file() {
 #[test]
 fn migrate_says_what_it_did() {
     let place = Place::initialised();
-    place.run("migrate --pending").done_or(1);
+    assert_eq!(place.run("migrate --pending").code, 1);
     let first = place.run("migrate --json").done().json();
-    assert!(first["applied"].as_u64().unwrap() > 0, "{first}");
-    assert_eq!(place.run("migrate --json").done().json()["applied"], 0);
+    assert!(!first["applied"].as_array().unwrap().is_empty(), "{first}");
+    assert_eq!(place.run("migrate --json").done().json()["applied"], serde_json::json!([]));
     place.run("migrate --pending").done();
 }
 

@@ -1,0 +1,212 @@
+//! What most commands begin with: load the configuration, open the store, open the vault.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{failure::Failure, output::Output};
+use crate::{
+    clock::{SharedClock, SystemClock},
+    config::{
+        self, Config, KeyConfig, Loaded, SecretSource, StoreConfig, environment::Environment,
+        secrets::resolve_secret,
+    },
+    crypto::{Keyring, KeyringError, MasterKey, MasterKeyId, read_key_file},
+    entropy::{OsEntropy, SharedEntropy},
+    names::UpstreamName,
+    secret::SecretString,
+    store::{Stamp, Store, StoreTarget},
+    vault::{Vault, VaultError},
+};
+
+/// Who changes things from here, in the audit trail.
+pub const ACTOR: &str = "cli";
+
+/// What every command is given.
+pub struct Desk {
+    /// Where results go.
+    pub output: Output,
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The machine's clock.
+    pub clock: SharedClock,
+    /// The operating system's randomness.
+    pub entropy: SharedEntropy,
+    environment: Environment,
+}
+
+/// An open installation.
+pub struct Opened {
+    /// Its configuration.
+    pub loaded: Loaded,
+    /// Its database, at this version's tables.
+    pub store: Store,
+    /// Its vault.
+    pub vault: Vault,
+}
+
+impl Desk {
+    /// For this configuration file; none: `WICKETGATE_CONFIG`, else `wicketgate.yaml`.
+    pub fn new(output: Output, config: Option<PathBuf>) -> Self {
+        let environment = Environment::process();
+        let config = config
+            .or_else(|| environment.config_path())
+            .unwrap_or_else(|| PathBuf::from("wicketgate.yaml"));
+        Self {
+            output,
+            config,
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy),
+            environment,
+        }
+    }
+
+    /// The same for another configuration, which no environment variable changes.
+    pub fn elsewhere(&self, config: PathBuf) -> Self {
+        Self {
+            output: self.output,
+            config,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            environment: Environment::from_map::<String, String>([]),
+        }
+    }
+
+    /// Who changes something, and when.
+    pub fn stamp(&self) -> Stamp {
+        Stamp::new(ACTOR, &*self.clock, &*self.entropy)
+    }
+
+    /// The configuration, which must be without errors.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        config::load(&self.config, &self.environment).map_err(|error| {
+            let failure = Failure::from(error);
+            if self.config.exists() {
+                failure
+            } else {
+                failure.fix("name it with -c FILE, or make one with `wicketgate init`")
+            }
+        })
+    }
+
+    /// The database as it is.
+    pub async fn connect(&self, loaded: &Loaded) -> Result<Store, Failure> {
+        let target = match &loaded.config.store {
+            StoreConfig::Sqlite(sqlite) => StoreTarget::Sqlite(self.folder().join(&sqlite.path)),
+            StoreConfig::Postgres(postgres) => StoreTarget::Postgres {
+                url: self.resolve("store.postgres.url", &postgres.url)?,
+                max_connections: postgres.max_connections,
+            },
+        };
+        Ok(Store::open(&target).await?)
+    }
+
+    /// Everything. A SQLite file is brought to this version's tables; a server, which others may
+    /// be using, is not: `wicketgate migrate` does that.
+    pub async fn open(&self) -> Result<Opened, Failure> {
+        let loaded = self.load()?;
+        let keyring = self.keyring(&loaded.config)?;
+        let store = self.connect(&loaded).await?;
+        match &loaded.config.store {
+            StoreConfig::Sqlite(_) => {
+                store.migrate(self.clock.now()).await?;
+            }
+            StoreConfig::Postgres(_) => {
+                if !store.pending().await?.steps.is_empty() {
+                    return Err(Failure::failed("the database lacks tables of this version")
+                        .fix("run `wicketgate migrate`"));
+                }
+            }
+        }
+        let vault = Vault::bootstrap(
+            store.clone(),
+            keyring,
+            HashMap::new(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.entropy),
+        )
+        .await?;
+        Ok(Opened { loaded, store, vault })
+    }
+
+    /// The secrets of this upstream that stand outside the credential store.
+    pub fn configured(
+        &self,
+        config: &Config,
+        upstream: &UpstreamName,
+    ) -> Result<HashMap<UpstreamName, SecretString>, Failure> {
+        let source = config
+            .upstreams
+            .get(upstream)
+            .and_then(|upstream| upstream.rest.as_ref()?.credential.as_ref()?.value.as_ref());
+        let Some(source) = source else { return Ok(HashMap::new()) };
+        let secret = self.resolve(&format!("upstreams.{upstream}.rest.credential.value"), source)?;
+        Ok(HashMap::from([(upstream.clone(), secret)]))
+    }
+
+    fn folder(&self) -> &Path {
+        self.config.parent().unwrap_or(Path::new("."))
+    }
+
+    fn resolve(&self, place: &str, source: &SecretSource) -> Result<SecretString, Failure> {
+        resolve_secret(source, self.folder(), &self.environment)
+            .map_err(|error| Failure::bad_configuration(format_args!("{place}: {error}")))
+    }
+
+    fn keyring(&self, config: &Config) -> Result<Keyring, Failure> {
+        let mut keys = Vec::with_capacity(config.keys.len());
+        for key in &config.keys {
+            let wrong = |error: KeyringError| {
+                Failure::bad_configuration(format_args!("keys: {}: {error}", key.id))
+            };
+            let id: MasterKeyId = key.id.parse().map_err(wrong)?;
+            let text = self.key_text(key)?;
+            keys.push((id, MasterKey::parse(&text).map_err(wrong)?));
+        }
+        let active = keys.first().map(|(id, _)| id.clone()).ok_or_else(|| {
+            Failure::bad_configuration("no master key is configured").fix(MAKE_KEY)
+        })?;
+        Keyring::new(&active, keys)
+            .map_err(|error| Failure::bad_configuration(format_args!("keys: {error}")))
+    }
+
+    fn key_text(&self, key: &KeyConfig) -> Result<SecretString, Failure> {
+        if let Some(file) = &key.file {
+            let path = self.folder().join(file);
+            return read_key_file(&path).map_err(|error| {
+                Failure::bad_configuration(format_args!("{} {error}", path.display()))
+                    .fix(format_args!(
+                        "`chmod 600 {}` closes it; if it is not there, {MAKE_KEY}",
+                        path.display()
+                    ))
+            });
+        }
+        let missing = || {
+            Failure::bad_configuration(format_args!("keys: {}: no key is there", key.id))
+                .fix(MAKE_KEY)
+        };
+        let name = key.env.as_deref().ok_or_else(missing)?;
+        self.environment.secret(name).ok_or_else(missing)
+    }
+}
+
+const MAKE_KEY: &str = "make one with `wicketgate key generate --out FILE`";
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Missing => Self::failed("no credential is stored for this upstream")
+                .fix("wicketgate credential set UPSTREAM"),
+            VaultError::Unavailable(error) | VaultError::Store(error) => error.into(),
+            VaultError::WrongMasterKey { .. } | VaultError::UnknownMasterKey { .. } => {
+                Self::bad_configuration(error)
+                    .fix("restore the key file that belongs to this database, and name it in `keys:`")
+            }
+            VaultError::Damaged(_) | VaultError::RolledBack => {
+                Self::failed(error).fix("restore a backup of the database")
+            }
+        }
+    }
+}
