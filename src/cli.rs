@@ -83,7 +83,11 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, &arguments),
     };
-    let format = if cli.json { Format::Json } else { Format::Human };
+    let format = if cli.json {
+        Format::Json
+    } else {
+        Format::Human
+    };
     let desk = Desk::new(Output::new(format), cli.config);
     match dispatch(&desk, cli.command).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -119,7 +123,11 @@ fn refuse(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
-    let format = if has("--json") { Format::Json } else { Format::Human };
+    let format = if has("--json") {
+        Format::Json
+    } else {
+        Format::Human
+    };
     let output = Output::new(format);
     // The argument that is too much may be the secret itself: it is not repeated.
     let secret = error.kind() == ErrorKind::UnknownArgument && has("credential") && has("set");

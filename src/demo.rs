@@ -83,7 +83,10 @@ async fn tell(
 ) -> Result<(), Failure> {
     let tour = tour::take(shop, gateway, key).await?;
     let url = format!("http://{gateway}/mcp");
-    let recipes = Recipes { url: &url, key: key.expose() };
+    let recipes = Recipes {
+        url: &url,
+        key: key.expose(),
+    };
     desk.output.show(
         &json!({
             "directory": home.0,
@@ -108,8 +111,8 @@ impl Home {
     fn make(entropy: &dyn Entropy) -> Result<Self, Failure> {
         let mut random = [0; 8];
         entropy.fill(&mut random);
-        let path = std::env::temp_dir()
-            .join(format!("wicketgate-demo-{}", HEXLOWER.encode(&random)));
+        let path =
+            std::env::temp_dir().join(format!("wicketgate-demo-{}", HEXLOWER.encode(&random)));
         // Never into a directory that somebody else has put there.
         DirBuilder::new()
             .mode(0o700)
@@ -145,7 +148,11 @@ fn write_configuration(
         .replace("@PUBLIC@", &public.to_string())
         .replace("@ADMIN@", &free_address(0)?.to_string())
         .replace("@UPSTREAM@", &shop.address.to_string());
-    new_file::create(&data.join("master.key"), 0o600, key::key_file_text(desk).expose())?;
+    new_file::create(
+        &data.join("master.key"),
+        0o600,
+        key::key_file_text(desk).expose(),
+    )?;
     new_file::create(&desk.config, 0o600, &text)
 }
 
@@ -153,7 +160,10 @@ fn write_configuration(
 async fn issue_license(desk: &Desk, secret: &SecretString) -> Result<LicenseKey, Failure> {
     let opened = desk.open().await?;
     let name = |error: NameError| Failure::failed(error);
-    opened.vault.put(&"bookshop".parse().map_err(name)?, secret, ACTOR).await?;
+    opened
+        .vault
+        .put(&"bookshop".parse().map_err(name)?, secret, ACTOR)
+        .await?;
     let now = desk.clock.now();
     let license = License {
         id: LicenseId::generate(now, &*desk.entropy),
@@ -214,7 +224,10 @@ mod tests {
         let home = Home::make(&OsEntropy).unwrap();
         let path = home.0.clone();
         fs::write(path.join("file"), "x").unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         drop(home);
         assert!(!path.exists());
     }

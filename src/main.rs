@@ -9,13 +9,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     panic::set_hook(Box::new(|panic| {
         // The location only: a panic's message may hold what the code was working on.
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let _ = writeln!(std::io::stderr(), "error: internal error at {place}");
     }));
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(wicketgate::cli::run(std::env::args_os())),
         Err(_) => {
-            let _ = writeln!(std::io::stderr(), "error: the asynchronous runtime did not start");
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: the asynchronous runtime did not start"
+            );
             ExitCode::FAILURE
         }
     }

@@ -75,18 +75,28 @@ async fn set(desk: &Desk, args: SetArgs) -> Result<(), Failure> {
 fn wants_stored(config: &Config, name: &UpstreamName) -> Result<(), Failure> {
     let Some(upstream) = config.upstreams.get(name) else {
         let names: Vec<_> = config.upstreams.keys().map(UpstreamName::as_str).collect();
-        return Err(Failure::failed(format_args!("no upstream `{name}` in the configuration"))
-            .fix(format_args!("there are: {}", names.join(", "))));
+        return Err(
+            Failure::failed(format_args!("no upstream `{name}` in the configuration"))
+                .fix(format_args!("there are: {}", names.join(", "))),
+        );
     };
-    let credential = upstream.rest.as_ref().and_then(|rest| rest.credential.as_ref());
+    let credential = upstream
+        .rest
+        .as_ref()
+        .and_then(|rest| rest.credential.as_ref());
     let place = format!("upstreams.{name}.rest.credential");
     match credential {
-        None => Err(Failure::failed(format_args!("upstream `{name}` wants no credential"))
-            .fix(format_args!("say how it wants it: `{place}: {{ header: X-Api-Key }}`"))),
+        None => Err(
+            Failure::failed(format_args!("upstream `{name}` wants no credential")).fix(
+                format_args!("say how it wants it: `{place}: {{ header: X-Api-Key }}`"),
+            ),
+        ),
         Some(credential) if credential.value.is_some() => Err(Failure::failed(format_args!(
             "the configuration says where the credential of `{name}` is"
         ))
-        .fix(format_args!("remove `{place}.value` to keep it in the credential store"))),
+        .fix(format_args!(
+            "remove `{place}.value` to keep it in the credential store"
+        ))),
         Some(_) => Ok(()),
     }
 }
@@ -119,7 +129,10 @@ async fn list(desk: &Desk) -> Result<(), Failure> {
             minute(info.updated),
         ]
     });
-    let table = output::table(["upstream", "owner", "generation", "stored", "changed"], rows);
+    let table = output::table(
+        ["upstream", "owner", "generation", "stored", "changed"],
+        rows,
+    );
     desk.output.show(&machine, table);
     Ok(())
 }
@@ -134,9 +147,10 @@ async fn delete(desk: &Desk, args: DeleteArgs) -> Result<(), Failure> {
             );
             Ok(())
         }
-        Removal::NotFound => {
-            Err(Failure::failed(format_args!("no credential is stored for `{}`", args.upstream))
-                .fix("see `wicketgate credential list`"))
-        }
+        Removal::NotFound => Err(Failure::failed(format_args!(
+            "no credential is stored for `{}`",
+            args.upstream
+        ))
+        .fix("see `wicketgate credential list`")),
     }
 }

@@ -34,9 +34,11 @@ pub async fn run(desk: &Desk, args: HealthArgs) -> Result<(), Failure> {
     let request = Request::get(path)
         .body(Full::<Bytes>::default())
         .map_err(Failure::failed)?;
-    let reply = loopback::send(address, request, LIMIT).await.map_err(|error| {
-        Failure::failed(error).fix("is `wicketgate serve` running with this configuration?")
-    })?;
+    let reply = loopback::send(address, request, LIMIT)
+        .await
+        .map_err(|error| {
+            Failure::failed(error).fix("is `wicketgate serve` running with this configuration?")
+        })?;
     if !reply.status.is_success() {
         return Err(Failure::failed(format_args!(
             "http://{address}{path} answered {}",
@@ -44,6 +46,9 @@ pub async fn run(desk: &Desk, args: HealthArgs) -> Result<(), Failure> {
         )));
     }
     let url = format!("http://{address}{path}");
-    desk.output.show(&json!({ "healthy": true, "url": url }), format_args!("healthy: {url}"));
+    desk.output.show(
+        &json!({ "healthy": true, "url": url }),
+        format_args!("healthy: {url}"),
+    );
     Ok(())
 }

@@ -40,7 +40,10 @@ pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
     }
     fs::create_dir_all(&args.directory).map_err(|error| cannot(&args.directory, &error))?;
     if !data.is_dir() {
-        DirBuilder::new().mode(0o700).create(&data).map_err(|error| cannot(&data, &error))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&data)
+            .map_err(|error| cannot(&data, &error))?;
     }
     let key = key::key_file_text(desk);
     new_file::create(&key_file, 0o600, key.expose())?;

@@ -32,10 +32,14 @@ pub fn run(desk: &Desk, command: &KeyCommand) -> Result<(), Failure> {
     match &args.out {
         Some(path) => {
             new_file::create(path, 0o600, &format!("{}\n", key.expose()))?;
-            desk.output
-                .show(&json!({ "file": path }), format_args!("wrote {}", path.display()));
+            desk.output.show(
+                &json!({ "file": path }),
+                format_args!("wrote {}", path.display()),
+            );
         }
-        None => desk.output.show(&json!({ "key": key.expose() }), key.expose()),
+        None => desk
+            .output
+            .show(&json!({ "key": key.expose() }), key.expose()),
     }
     Ok(())
 }

@@ -12,7 +12,6 @@ pub mod view;
 
 use clap::Subcommand;
 
-pub use self::recipes::Recipes;
 use super::{failure::Failure, open::Desk};
 
 /// Issue, look up, stop and renew licenses

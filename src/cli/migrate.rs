@@ -25,7 +25,11 @@ pub async fn run(desk: &Desk, args: &MigrateArgs) -> Result<(), Failure> {
     };
     let schema = newest_schema();
     let word = if args.pending { "pending" } else { "applied" };
-    let lines: Vec<_> = report.steps.iter().map(|step| format!("{word} {step}")).collect();
+    let lines: Vec<_> = report
+        .steps
+        .iter()
+        .map(|step| format!("{word} {step}"))
+        .collect();
     desk.output.show(
         &json!({ "from": report.from, "to": schema, word: report.steps }),
         if lines.is_empty() {

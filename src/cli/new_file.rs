@@ -29,8 +29,11 @@ pub fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
 
 /// Something has that name already.
 pub fn exists(path: &Path) -> Failure {
-    Failure::failed(format_args!("{} exists and is not overwritten", path.display()))
-        .fix("choose another name, or move it away yourself")
+    Failure::failed(format_args!(
+        "{} exists and is not overwritten",
+        path.display()
+    ))
+    .fix("choose another name, or move it away yourself")
 }
 
 /// The system said no.

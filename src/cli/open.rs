@@ -128,7 +128,11 @@ impl Desk {
             Arc::clone(&self.entropy),
         )
         .await?;
-        Ok(Opened { loaded, store, vault })
+        Ok(Opened {
+            loaded,
+            store,
+            vault,
+        })
     }
 
     /// The secrets of this upstream that stand outside the credential store.
@@ -141,8 +145,13 @@ impl Desk {
             .upstreams
             .get(upstream)
             .and_then(|upstream| upstream.rest.as_ref()?.credential.as_ref()?.value.as_ref());
-        let Some(source) = source else { return Ok(HashMap::new()) };
-        let secret = self.resolve(&format!("upstreams.{upstream}.rest.credential.value"), source)?;
+        let Some(source) = source else {
+            return Ok(HashMap::new());
+        };
+        let secret = self.resolve(
+            &format!("upstreams.{upstream}.rest.credential.value"),
+            source,
+        )?;
         Ok(HashMap::from([(upstream.clone(), secret)]))
     }
 
@@ -176,11 +185,12 @@ impl Desk {
         if let Some(file) = &key.file {
             let path = self.folder().join(file);
             return read_key_file(&path).map_err(|error| {
-                Failure::bad_configuration(format_args!("{} {error}", path.display()))
-                    .fix(format_args!(
+                Failure::bad_configuration(format_args!("{} {error}", path.display())).fix(
+                    format_args!(
                         "`chmod 600 {}` closes it; if it is not there, {MAKE_KEY}",
                         path.display()
-                    ))
+                    ),
+                )
             });
         }
         let missing = || {
@@ -201,8 +211,9 @@ impl From<VaultError> for Failure {
                 .fix("wicketgate credential set UPSTREAM"),
             VaultError::Unavailable(error) | VaultError::Store(error) => error.into(),
             VaultError::WrongMasterKey { .. } | VaultError::UnknownMasterKey { .. } => {
-                Self::bad_configuration(error)
-                    .fix("restore the key file that belongs to this database, and name it in `keys:`")
+                Self::bad_configuration(error).fix(
+                    "restore the key file that belongs to this database, and name it in `keys:`",
+                )
             }
             VaultError::Damaged(_) | VaultError::RolledBack => {
                 Self::failed(error).fix("restore a backup of the database")

@@ -59,16 +59,16 @@ pub struct Call {
 }
 
 /// Asks the upstream directly, then through the gateway.
-pub async fn take(
-    shop: &Bookshop,
-    gateway: SocketAddr,
-    key: &LicenseKey,
-) -> Result<Tour, Failure> {
+pub async fn take(shop: &Bookshop, gateway: SocketAddr, key: &LicenseKey) -> Result<Tour, Failure> {
     let path = format!("/books/{ISBN}");
-    let request = Request::get(&path).body(Full::default()).map_err(Failure::failed)?;
+    let request = Request::get(&path)
+        .body(Full::default())
+        .map_err(Failure::failed)?;
     let direct = send(shop.address, request).await?;
     if direct.status != StatusCode::UNAUTHORIZED {
-        return Err(Failure::failed("the upstream let a request in without its secret"));
+        return Err(Failure::failed(
+            "the upstream let a request in without its secret",
+        ));
     }
 
     let arguments = json!({ "isbn": ISBN });
@@ -95,7 +95,9 @@ pub async fn take(
 }
 
 async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> Result<Reply, Failure> {
-    loopback::send(address, request, LIMIT).await.map_err(Failure::failed)
+    loopback::send(address, request, LIMIT)
+        .await
+        .map_err(Failure::failed)
 }
 
 /// One call as a client of 2026-07-28 makes it: no handshake before it.
@@ -134,7 +136,9 @@ fn result_of(reply: &Reply) -> Result<Value, Failure> {
     let json = if text.trim_start().starts_with('{') {
         Some(text.as_ref())
     } else {
-        text.lines().filter_map(|line| line.strip_prefix("data:")).next_back()
+        text.lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .next_back()
     };
     let answer: Option<Value> = json.and_then(|json| serde_json::from_str(json).ok());
     match answer.as_ref().and_then(|answer| answer.get("result")) {
@@ -149,22 +153,41 @@ fn result_of(reply: &Reply) -> Result<Value, Failure> {
 
 impl fmt::Display for Tour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { direct, call, upstream_received, result } = self;
+        let Self {
+            direct,
+            call,
+            upstream_received,
+            result,
+        } = self;
         writeln!(f, "1. The API, asked directly without its secret")?;
         writeln!(f, "   GET {}", direct.url)?;
         writeln!(f, "   -> {} Unauthorized\n", direct.status)?;
-        writeln!(f, "2. The same book through the gateway, with a license key only")?;
+        writeln!(
+            f,
+            "2. The same book through the gateway, with a license key only"
+        )?;
         writeln!(f, "   POST {}", call.url)?;
         writeln!(f, "   Authorization: Bearer {}", call.key)?;
         writeln!(f, "   tools/call {} {}\n", call.tool, call.arguments)?;
         writeln!(f, "3. What the API received from the gateway")?;
-        writeln!(f, "   {} {}", upstream_received.method, upstream_received.target)?;
-        writeln!(f, "   X-Api-Key: ******** (its secret, which only the server holds)\n")?;
+        writeln!(
+            f,
+            "   {} {}",
+            upstream_received.method, upstream_received.target
+        )?;
+        writeln!(
+            f,
+            "   X-Api-Key: ******** (its secret, which only the server holds)\n"
+        )?;
         writeln!(f, "4. What the client got")?;
         let shown = result.get("structuredContent").unwrap_or(result);
         let text = plain(&format!("{shown:#}"));
         for (i, line) in text.lines().enumerate() {
-            let end = if i + 1 == text.lines().count() { "" } else { "\n" };
+            let end = if i + 1 == text.lines().count() {
+                ""
+            } else {
+                "\n"
+            };
             write!(f, "   {line}{end}")?;
         }
         Ok(())
@@ -176,12 +199,17 @@ mod tests {
     use super::*;
 
     fn reply(body: &'static str) -> Reply {
-        Reply { status: StatusCode::OK, body: Bytes::from_static(body.as_bytes()) }
+        Reply {
+            status: StatusCode::OK,
+            body: Bytes::from_static(body.as_bytes()),
+        }
     }
 
     #[test]
     fn the_result_is_found_in_json_and_in_a_stream() {
-        let plain = result_of(&reply(r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#));
+        let plain = result_of(&reply(
+            r#"{"jsonrpc":"2.0","id":1,"result":{"content":[]}}"#,
+        ));
         assert_eq!(plain.unwrap(), json!({ "content": [] }));
         let stream = reply("event: message\ndata: {\"id\":1,\"result\":{\"content\":[]}}\n\n");
         assert_eq!(result_of(&stream).unwrap(), json!({ "content": [] }));

@@ -19,40 +19,42 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A directory to run in, and nothing of the environment.
-pub struct Place {
+pub(crate) struct Place {
     dir: TempDir,
 }
 
 /// How one run ended.
-pub struct Ran {
+pub(crate) struct Ran {
     /// The exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub out: String,
+    pub(crate) out: String,
     /// Standard error.
-    pub err: String,
+    pub(crate) err: String,
 }
 
 impl Place {
     /// An empty directory.
-    pub fn empty() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+    pub(crate) fn empty() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     /// A directory in which `init` has run.
-    pub fn initialised() -> Self {
+    pub(crate) fn initialised() -> Self {
         let place = Self::empty();
         place.run("init").done();
         place
     }
 
     /// A file in it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Replaces text in its configuration.
-    pub fn edit(&self, from: &str, to: &str) {
+    pub(crate) fn edit(&self, from: &str, to: &str) {
         let path = self.path("wicketgate.yaml");
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{from}");
@@ -60,17 +62,17 @@ impl Place {
     }
 
     /// Runs a command line; words are split at spaces.
-    pub fn run(&self, line: &str) -> Ran {
+    pub(crate) fn run(&self, line: &str) -> Ran {
         self.run_with(&line.split(' ').collect::<Vec<_>>(), "")
     }
 
     /// Runs with these arguments and this standard input.
-    pub fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
         run_in(self.dir.path(), arguments, input)
     }
 
     /// Every byte in every file below the directory, for searches.
-    pub fn all_bytes(&self) -> Vec<u8> {
+    pub(crate) fn all_bytes(&self) -> Vec<u8> {
         fn collect(dir: &Path, bytes: &mut Vec<u8>) {
             for entry in fs::read_dir(dir).unwrap() {
                 let path = entry.unwrap().path();
@@ -90,14 +92,14 @@ impl Place {
 impl Ran {
     /// The run, which must have succeeded.
     #[track_caller]
-    pub fn done(self) -> Self {
+    pub(crate) fn done(self) -> Self {
         assert_eq!(self.code, 0, "out: {}\nerr: {}", self.out, self.err);
         self
     }
 
     /// The run, which must have ended with this code and printed no data.
     #[track_caller]
-    pub fn refused(self, code: i32) -> Self {
+    pub(crate) fn refused(self, code: i32) -> Self {
         assert_eq!(self.code, code, "out: {}\nerr: {}", self.out, self.err);
         assert_eq!(self.out, "");
         self
@@ -105,20 +107,20 @@ impl Ran {
 
     /// Standard output as JSON.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}", self.out))
     }
 
     /// `error` of the JSON on standard error.
     #[track_caller]
-    pub fn error(&self) -> Value {
-        let value: Value = serde_json::from_str(&self.err)
-            .unwrap_or_else(|error| panic!("{error}: {}", self.err));
+    pub(crate) fn error(&self) -> Value {
+        let value: Value =
+            serde_json::from_str(&self.err).unwrap_or_else(|error| panic!("{error}: {}", self.err));
         value["error"].clone()
     }
 
     /// Does either stream hold this text?
-    pub fn shows(&self, text: &str) -> bool {
+    pub(crate) fn shows(&self, text: &str) -> bool {
         self.out.contains(text) || self.err.contains(text)
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that needs a real database, socket or process, in one binary.
 
+mod cli;
 mod config_files;
 mod ledger;
 mod ledger_schedule;

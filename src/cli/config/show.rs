@@ -51,7 +51,10 @@ fn to_json(config: &Config) -> Value {
         .iter()
         .map(|(name, upstream)| {
             let rest = upstream.rest.as_ref().map(rest);
-            (name.to_string(), json!({ "title": upstream.title, "rest": rest }))
+            (
+                name.to_string(),
+                json!({ "title": upstream.title, "rest": rest }),
+            )
         })
         .collect();
     json!({
@@ -117,7 +120,10 @@ fn rest(rest: &RestConfig) -> Value {
 }
 
 fn credential(credential: &CredentialConfig) -> Value {
-    let secret = credential.value.as_ref().map_or_else(|| json!("credential store"), source);
+    let secret = credential
+        .value
+        .as_ref()
+        .map_or_else(|| json!("credential store"), source);
     if let Some(name) = &credential.header {
         json!({ "header": name, "value": secret })
     } else if let Some(name) = &credential.query {
@@ -150,7 +156,11 @@ const fn answer(answer: LimitAnswer) -> &'static str {
 fn span(span: Span) -> String {
     let millis = span.duration().as_millis();
     let whole = Duration::from_secs(span.duration().as_secs()).as_millis() == millis;
-    if whole { format!("{}s", millis / 1_000) } else { format!("{millis}ms") }
+    if whole {
+        format!("{}s", millis / 1_000)
+    } else {
+        format!("{millis}ms")
+    }
 }
 
 fn size(size: ByteSize) -> String {
@@ -166,8 +176,11 @@ fn flatten(place: &str, value: &Value, rows: &mut Vec<[String; 2]>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let place =
-                    if place.is_empty() { key.clone() } else { format!("{place}.{key}") };
+                let place = if place.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{place}.{key}")
+                };
                 flatten(&place, value, rows);
             }
         }
@@ -188,7 +201,9 @@ fn flatten(place: &str, value: &Value, rows: &mut Vec<[String; 2]>) {
 }
 
 fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]
@@ -208,7 +223,10 @@ mod tests {
         let mut rows = Vec::new();
         let value = json!({ "a": { "b": 1, "c": null }, "d": [{ "e": "x" }], "f": ["y", "z"] });
         flatten("", &value, &mut rows);
-        let rows: Vec<_> = rows.iter().map(|[place, value]| format!("{place}={value}")).collect();
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|[place, value]| format!("{place}={value}"))
+            .collect();
         assert_eq!(rows, ["a.b=1", "d[0].e=x", "f=y, z"]);
     }
 }

@@ -64,14 +64,18 @@ async fn change(
     let opened = desk.open().await?;
     let license = select::find(&opened.store, wanted).await?;
     let reason = reason.unwrap_or_default();
-    let changed =
-        opened.store.set_license_status(license.id, to, &reason, &desk.stamp()).await?;
+    let changed = opened
+        .store
+        .set_license_status(license.id, to, &reason, &desk.stamp())
+        .await?;
     let from = match changed {
         StatusChange::Changed { from } => from,
         StatusChange::Unchanged => to,
         StatusChange::Final => {
-            return Err(Failure::failed(format_args!("{} is revoked, which is final", license.id))
-                .fix("issue a new license"));
+            return Err(
+                Failure::failed(format_args!("{} is revoked, which is final", license.id))
+                    .fix("issue a new license"),
+            );
         }
         StatusChange::NotFound => return Err(select::unknown(wanted)),
     };

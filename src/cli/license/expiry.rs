@@ -56,7 +56,12 @@ mod tests {
     #[test]
     fn spans_count_from_now_and_dates_stand() {
         let now = Timestamp::from_millis(1_795_305_600_000);
-        let at = |text: &str| text.parse::<Expiry>().unwrap().counted_from(now).to_string();
+        let at = |text: &str| {
+            text.parse::<Expiry>()
+                .unwrap()
+                .counted_from(now)
+                .to_string()
+        };
         assert_eq!(at("24h"), "2026-11-23T00:00:00Z");
         assert_eq!(at("2027-01-01"), "2027-01-01T00:00:00Z");
         for bad in ["", "soon", "2027-13-01", "2027-1-1", "365"] {

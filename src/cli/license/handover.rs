@@ -50,18 +50,32 @@ impl Handover {
     /// The key for people, and what a customer pastes.
     pub fn text(&self, key: &LicenseKey, connector_url: &str) -> String {
         let (line, shown) = match &self.key_file {
-            Some(path) => (format!("license key   in {}", path.display()), "LICENSE_KEY"),
+            Some(path) => (
+                format!("license key   in {}", path.display()),
+                "LICENSE_KEY",
+            ),
             None => (
-                format!("license key   {}   (shown this once: only its digest is kept)", key.expose()),
+                format!(
+                    "license key   {}   (shown this once: only its digest is kept)",
+                    key.expose()
+                ),
                 key.expose(),
             ),
         };
-        let recipes = Recipes { url: connector_url, key: shown };
+        let recipes = Recipes {
+            url: connector_url,
+            key: shown,
+        };
         format!("{line}\nconnector     {connector_url}\n\n{recipes}")
     }
 }
 
 /// The key as the store keeps it.
 pub fn key_record(key: &LicenseKey, pepper: &Pepper, now: Timestamp) -> KeyRecord {
-    KeyRecord { digest: pepper.digest(key), hint: key.hint(), created: now, expires: None }
+    KeyRecord {
+        digest: pepper.digest(key),
+        hint: key.hint(),
+        created: now,
+        expires: None,
+    }
 }

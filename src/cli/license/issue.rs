@@ -86,7 +86,10 @@ pub async fn add(
     key: &LicenseKey,
 ) -> Result<(), Failure> {
     let record = key_record(key, opened.vault.pepper(), license.created);
-    Ok(opened.store.insert_license(license, &record, &desk.stamp()).await?)
+    Ok(opened
+        .store
+        .insert_license(license, &record, &desk.stamp())
+        .await?)
 }
 
 fn known_plan(config: &Config, plan: &PlanName) -> Result<(), Failure> {

@@ -35,7 +35,10 @@ pub async fn run(desk: &Desk, args: RotateArgs) -> Result<(), Failure> {
     let key = LicenseKey::generate(&*desk.entropy);
     args.handover.prepare(&key)?;
     let record = key_record(&key, opened.vault.pepper(), now);
-    let added = opened.store.add_key(license.id, &record, Some(old_until), &desk.stamp()).await;
+    let added = opened
+        .store
+        .add_key(license.id, &record, Some(old_until), &desk.stamp())
+        .await;
     let refused = match added {
         Ok(KeyChange::Added { .. }) => None,
         Ok(KeyChange::Final) => Some(

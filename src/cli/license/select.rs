@@ -18,7 +18,12 @@ pub async fn find(store: &Store, text: &str) -> Result<License, Failure> {
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page = store.licenses(&LicenseFilter { after, ..LicenseFilter::default() }).await?;
+        let page = store
+            .licenses(&LicenseFilter {
+                after,
+                ..LicenseFilter::default()
+            })
+            .await?;
         after = page.last().map(|license| license.id);
         found.extend(page.into_iter().filter(|license| means(license, text)));
         // A few more than are shown say that there are more.
@@ -88,17 +93,33 @@ mod tests {
 
     #[test]
     fn a_beginning_or_a_name_is_enough_when_it_means_one() {
-        let all = [license(1, 1, "Acme"), license(1, 2, "Bolt"), license(9, 1, "Bolt")];
+        let all = [
+            license(1, 1, "Acme"),
+            license(1, 2, "Bolt"),
+            license(9, 1, "Bolt"),
+        ];
         let pick = |text: &str| {
-            let found = all.iter().filter(|license| means(license, text)).cloned().collect();
+            let found = all
+                .iter()
+                .filter(|license| means(license, text))
+                .cloned()
+                .collect();
             only(found, text)
         };
         assert_eq!(pick("Acme").unwrap(), all[0]);
         let start = &all[2].id.to_string()[..8];
         assert_eq!(pick(start).unwrap(), all[2]);
         let error = pick("Bolt").unwrap_err();
-        assert!(error.message.contains(&all[1].id.to_string()), "{}", error.message);
-        assert!(error.message.contains(&all[2].id.to_string()), "{}", error.message);
+        assert!(
+            error.message.contains(&all[1].id.to_string()),
+            "{}",
+            error.message
+        );
+        assert!(
+            error.message.contains(&all[2].id.to_string()),
+            "{}",
+            error.message
+        );
         assert!(pick("lic_").unwrap_err().message.contains("no license"));
         assert!(pick("").is_err());
     }

@@ -50,7 +50,14 @@ pub async fn run(desk: &Desk, args: UsageArgs) -> Result<(), Failure> {
     if let Some(wanted) = &args.license {
         let license = select::find(&opened.store, wanted).await?;
         let days = i64::from(args.days.get().min(MOST_DAYS));
-        rows_of(&opened, &license, today.number() - days + 1, today, &mut rows).await?;
+        rows_of(
+            &opened,
+            &license,
+            today.number() - days + 1,
+            today,
+            &mut rows,
+        )
+        .await?;
     } else {
         for license in opened.store.licenses(&LicenseFilter::default()).await? {
             rows_of(&opened, &license, today.number(), today, &mut rows).await?;
@@ -71,7 +78,8 @@ pub async fn run(desk: &Desk, args: UsageArgs) -> Result<(), Failure> {
         }),
     );
     desk.output.show(&rows, table);
-    desk.output.note("Calls that a running gateway holds in reserve count as used.");
+    desk.output
+        .note("Calls that a running gateway holds in reserve count as used.");
     Ok(())
 }
 
@@ -82,12 +90,18 @@ async fn rows_of(
     to: Day,
     rows: &mut Vec<Row>,
 ) -> Result<(), Failure> {
-    let usage = opened.store.usage(license.id, Day::from_number(from), to).await?;
+    let usage = opened
+        .store
+        .usage(license.id, Day::from_number(from), to)
+        .await?;
     let plan = opened.loaded.config.plans.get(&license.plan);
     let limit = plan.and_then(|plan| plan.per_day).map(NonZeroU32::get);
     for number in from..=to.number() {
         let day = Day::from_number(number);
-        let used = usage.iter().find(|one| one.day == day).map_or(0, |one| one.used);
+        let used = usage
+            .iter()
+            .find(|one| one.day == day)
+            .map_or(0, |one| one.used);
         rows.push(Row {
             license: license.id,
             name: license.name.clone(),

@@ -92,20 +92,27 @@ pub async fn list(desk: &Desk, args: ListArgs) -> Result<(), Failure> {
         Standing::Suspended => LicenseStatus::Suspended,
         Standing::Revoked => LicenseStatus::Revoked,
     });
-    let mut filter =
-        LicenseFilter { plan: args.plan, status: stored, ..LicenseFilter::default() };
+    let mut filter = LicenseFilter {
+        plan: args.plan,
+        status: stored,
+        ..LicenseFilter::default()
+    };
     let mut licenses = Vec::new();
     loop {
         let page = opened.store.licenses(&filter).await?;
         filter.after = page.last().map(|license| license.id);
         licenses.extend(page.into_iter().filter(|license| {
-            args.status.is_none_or(|wanted| Standing::of(license, now) == wanted)
+            args.status
+                .is_none_or(|wanted| Standing::of(license, now) == wanted)
         }));
         if filter.after.is_none() || licenses.len() >= MOST {
             break;
         }
     }
-    let machine: Vec<_> = licenses.iter().map(|license| to_json(license, now)).collect();
+    let machine: Vec<_> = licenses
+        .iter()
+        .map(|license| to_json(license, now))
+        .collect();
     let rows = licenses.iter().map(|license| {
         [
             license.id.to_string(),
@@ -118,7 +125,8 @@ pub async fn list(desk: &Desk, args: ListArgs) -> Result<(), Failure> {
     let table = output::table(["id", "name", "plan", "status", "expires"], rows);
     desk.output.show(&machine, table);
     if licenses.is_empty() {
-        desk.output.note("no licenses; make one with `wicketgate license issue`");
+        desk.output
+            .note("no licenses; make one with `wicketgate license issue`");
     }
     Ok(())
 }
@@ -142,7 +150,11 @@ pub async fn show(desk: &Desk, args: ShowArgs) -> Result<(), Failure> {
         .collect();
     let until = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), minute);
     let tools = match &license.tools {
-        Some(tools) => tools.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Some(tools) => tools
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
         None => "as the plan".to_owned(),
     };
     let about = output::table(
@@ -151,7 +163,10 @@ pub async fn show(desk: &Desk, args: ShowArgs) -> Result<(), Failure> {
             ["id".to_owned(), license.id.to_string()],
             ["name".to_owned(), license.name.clone()],
             ["plan".to_owned(), license.plan.to_string()],
-            ["status".to_owned(), Standing::of(&license, now).as_str().to_owned()],
+            [
+                "status".to_owned(),
+                Standing::of(&license, now).as_str().to_owned(),
+            ],
             ["tools".to_owned(), tools],
             ["issued".to_owned(), minute(license.created)],
             ["expires".to_owned(), until(license.expires)],
@@ -159,8 +174,10 @@ pub async fn show(desk: &Desk, args: ShowArgs) -> Result<(), Failure> {
     );
     let keys = output::table(
         ["key", "issued", "expires"],
-        keys.iter().map(|key| [key.hint.clone(), minute(key.created), until(key.expires)]),
+        keys.iter()
+            .map(|key| [key.hint.clone(), minute(key.created), until(key.expires)]),
     );
-    desk.output.show(&machine, format_args!("{about}\n\n{keys}"));
+    desk.output
+        .show(&machine, format_args!("{about}\n\n{keys}"));
     Ok(())
 }

@@ -38,7 +38,11 @@ struct Place<'a> {
 fn all(config: &Config) -> impl Iterator<Item = Place<'_>> {
     config.upstreams.iter().flat_map(|(upstream, kind)| {
         kind.rest.iter().flat_map(move |rest| {
-            rest.tools.iter().map(move |tool| Place { upstream, rest, tool })
+            rest.tools.iter().map(move |tool| Place {
+                upstream,
+                rest,
+                tool,
+            })
         })
     })
 }
@@ -47,11 +51,12 @@ impl Place<'_> {
     /// May the license use it? By its plan, and by its own narrower list when it has one.
     fn is_open_to(&self, license: &License, config: &Config) -> bool {
         let covers = |patterns: &[ToolPattern]| {
-            patterns.iter().any(|pattern| pattern.covers(self.upstream, &self.tool.name))
+            patterns
+                .iter()
+                .any(|pattern| pattern.covers(self.upstream, &self.tool.name))
         };
         let plan = config.plans.get(&license.plan);
-        plan.is_some_and(|plan| covers(&plan.tools))
-            && license.tools.as_deref().is_none_or(covers)
+        plan.is_some_and(|plan| covers(&plan.tools)) && license.tools.as_deref().is_none_or(covers)
     }
 
     fn effect(&self) -> &'static str {
@@ -75,7 +80,9 @@ pub async fn list(desk: &Desk, args: ListArgs) -> Result<(), Failure> {
     };
     let config = &loaded.config;
     let open = |place: &Place<'_>| {
-        license.as_ref().is_none_or(|license| place.is_open_to(license, config))
+        license
+            .as_ref()
+            .is_none_or(|license| place.is_open_to(license, config))
     };
     let mut tools: Vec<_> = all(config).filter(open).collect();
     tools.sort_by(|a, b| a.tool.name.cmp(&b.tool.name));
@@ -99,7 +106,10 @@ pub async fn list(desk: &Desk, args: ListArgs) -> Result<(), Failure> {
             place.tool.description.clone(),
         ]
     });
-    desk.output.show(&machine, output::table(["name", "upstream", "effect", "description"], rows));
+    desk.output.show(
+        &machine,
+        output::table(["name", "upstream", "effect", "description"], rows),
+    );
     Ok(())
 }
 

@@ -5,7 +5,12 @@ use super::Place;
 #[test]
 fn the_schema_is_a_json_schema() {
     let schema = Place::empty().run("config schema").done().json();
-    assert!(schema["$schema"].as_str().unwrap().contains("json-schema.org"));
+    assert!(
+        schema["$schema"]
+            .as_str()
+            .unwrap()
+            .contains("json-schema.org")
+    );
     assert!(schema["properties"]["upstreams"].is_object());
 }
 
@@ -19,7 +24,15 @@ fn the_example_is_what_init_writes() {
 #[test]
 fn the_reference_explains_every_top_level_key() {
     let text = Place::empty().run("config reference").done().out;
-    for key in ["public_url", "listen", "store", "keys", "limits", "plans", "upstreams"] {
+    for key in [
+        "public_url",
+        "listen",
+        "store",
+        "keys",
+        "limits",
+        "plans",
+        "upstreams",
+    ] {
         assert!(text.contains(key), "{key}");
     }
 }
@@ -40,5 +53,9 @@ fn show_fills_in_defaults_and_keeps_secrets_out() {
     assert_eq!(credential["value"]["file"], "upstream.key");
     assert!(!ran.shows("CANARY"));
     let table = place.run("config show").done();
-    assert!(table.out.contains("plans.pro.per_day") && !table.shows("CANARY"), "{}", table.out);
+    assert!(
+        table.out.contains("plans.pro.per_day") && !table.shows("CANARY"),
+        "{}",
+        table.out
+    );
 }

@@ -20,7 +20,12 @@ fn one_call_goes_through_the_front_door() {
 #[test]
 fn people_are_shown_each_step() {
     let ran = Place::empty().run("demo --once").done();
-    for text in ["401 Unauthorized", "tools/call get_book", "X-Api-Key: ********", "mcp-remote"] {
+    for text in [
+        "401 Unauthorized",
+        "tools/call get_book",
+        "X-Api-Key: ********",
+        "mcp-remote",
+    ] {
         assert!(ran.out.contains(text), "{text}\n{}", ran.out);
     }
 }

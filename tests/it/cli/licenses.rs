@@ -6,7 +6,12 @@ use super::Place;
 
 fn issue(place: &Place, name: &str) -> (String, String) {
     let ran = place
-        .run_with(&["license", "issue", "--name", name, "--plan", "pro", "--json"], "")
+        .run_with(
+            &[
+                "license", "issue", "--name", name, "--plan", "pro", "--json",
+            ],
+            "",
+        )
         .done()
         .json();
     let text = |key: &str| ran[key].as_str().unwrap().to_owned();
@@ -16,9 +21,21 @@ fn issue(place: &Place, name: &str) -> (String, String) {
 #[test]
 fn a_key_is_shown_once_with_recipes() {
     let place = Place::initialised();
-    let line = ["license", "issue", "--name", "Acme GmbH", "--plan", "starter"];
+    let line = [
+        "license",
+        "issue",
+        "--name",
+        "Acme GmbH",
+        "--plan",
+        "starter",
+    ];
     let ran = place.run_with(&line, "").done();
-    let key = ran.out.split_whitespace().find(|word| word.starts_with("wgl_")).unwrap().to_owned();
+    let key = ran
+        .out
+        .split_whitespace()
+        .find(|word| word.starts_with("wgl_"))
+        .unwrap()
+        .to_owned();
     assert_eq!(key.len(), 53, "{key}");
     for word in [
         "claude mcp add --transport http",
@@ -30,12 +47,21 @@ fn a_key_is_shown_once_with_recipes() {
     ] {
         assert!(ran.out.contains(word), "{word}");
     }
-    for line in ["license list", "license list --json", "license show Acme*", "license usage"] {
+    for line in [
+        "license list",
+        "license list --json",
+        "license show Acme*",
+        "license usage",
+    ] {
         let line = line.replace("Acme*", "lic_");
         assert!(!place.run(&line).shows(&key), "{line}");
     }
     let bytes = place.all_bytes();
-    assert!(!bytes.windows(key.len()).any(|window| window == key.as_bytes()));
+    assert!(
+        !bytes
+            .windows(key.len())
+            .any(|window| window == key.as_bytes())
+    );
 }
 
 #[test]
@@ -59,26 +85,53 @@ fn json_has_what_a_program_needs() {
 #[test]
 fn a_key_can_go_to_a_closed_file_instead() {
     let place = Place::initialised();
-    let ran = place.run("license issue --name Acme --plan pro --key-file acme.key").done();
+    let ran = place
+        .run("license issue --name Acme --plan pro --key-file acme.key")
+        .done();
     let file = place.path("acme.key");
     let key = fs::read_to_string(&file).unwrap();
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
     assert!(key.starts_with("wgl_") && !ran.shows(key.trim()));
     let before = place.run("license list --json").done().json();
-    place.run("license issue --name Bolt --plan pro --key-file acme.key").refused(1);
+    place
+        .run("license issue --name Bolt --plan pro --key-file acme.key")
+        .refused(1);
     assert_eq!(place.run("license list --json").done().json(), before);
 }
 
 #[test]
 fn what_cannot_be_issued_is_refused_with_a_reason() {
     let place = Place::initialised();
-    let ran = place.run("license issue --name Acme --plan gold").refused(1);
-    assert!(ran.err.contains("pro") && ran.err.contains("starter"), "{}", ran.err);
-    place.run("license issue --name Acme --plan pro --expires 2001-01-01").refused(2);
-    place.run("license issue --name Acme --plan pro --expires soon").refused(2);
-    place.run_with(&["license", "issue", "--name", " ", "--plan", "pro"], "").refused(2);
-    place.run_with(&["license", "issue", "--name", "a\u{1b}[2J", "--plan", "pro"], "").refused(2);
-    assert_eq!(place.run("license list --json").done().json(), serde_json::json!([]));
+    let ran = place
+        .run("license issue --name Acme --plan gold")
+        .refused(1);
+    assert!(
+        ran.err.contains("pro") && ran.err.contains("starter"),
+        "{}",
+        ran.err
+    );
+    place
+        .run("license issue --name Acme --plan pro --expires 2001-01-01")
+        .refused(2);
+    place
+        .run("license issue --name Acme --plan pro --expires soon")
+        .refused(2);
+    place
+        .run_with(&["license", "issue", "--name", " ", "--plan", "pro"], "")
+        .refused(2);
+    place
+        .run_with(
+            &["license", "issue", "--name", "a\u{1b}[2J", "--plan", "pro"],
+            "",
+        )
+        .refused(2);
+    assert_eq!(
+        place.run("license list --json").done().json(),
+        serde_json::json!([])
+    );
 }
 
 #[test]
@@ -90,13 +143,18 @@ fn licenses_are_listed_by_plan_and_status() {
     let names = |line: &str| {
         let list = place.run(line).done().json();
         let names = list.as_array().unwrap().iter();
-        names.map(|one| one["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        names
+            .map(|one| one["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names("license list --json"), ["Acme", "Bolt"]);
     assert_eq!(names("license list --plan starter --json"), ["Bolt"]);
     assert_eq!(names("license list --status suspended --json"), ["Acme"]);
     let table = place.run("license list").done().out;
-    assert!(table.starts_with("ID ") && table.contains("suspended"), "{table}");
+    assert!(
+        table.starts_with("ID ") && table.contains("suspended"),
+        "{table}"
+    );
 }
 
 #[test]
@@ -104,7 +162,11 @@ fn a_license_is_suspended_resumed_and_revoked_for_good() {
     let place = Place::initialised();
     let (id, _) = issue(&place, "Acme");
     let status = || {
-        place.run(&format!("license show {id} --json")).done().json()["status"].clone()
+        place
+            .run(&format!("license show {id} --json"))
+            .done()
+            .json()["status"]
+            .clone()
     };
     place.run("license suspend Acme").done();
     assert_eq!(status(), "suspended");
@@ -123,8 +185,14 @@ fn unknown_and_ambiguous_names_are_explained() {
     let (first, key) = issue(&place, "Acme");
     let (second, _) = issue(&place, "Acme");
     let ran = place.run("license show Acme").refused(1);
-    assert!(ran.err.contains(&first) && ran.err.contains(&second), "{}", ran.err);
-    let ran = place.run("license show lic_00000000000000000000000000").refused(1);
+    assert!(
+        ran.err.contains(&first) && ran.err.contains(&second),
+        "{}",
+        ran.err
+    );
+    let ran = place
+        .run("license show lic_00000000000000000000000000")
+        .refused(1);
     assert!(ran.err.contains("license list"), "{}", ran.err);
     let ran = place.run(&format!("license show {key}")).refused(1);
     assert!(!ran.shows(&key));
@@ -134,13 +202,22 @@ fn unknown_and_ambiguous_names_are_explained() {
 fn rotation_gives_a_new_key_and_ends_the_old_one() {
     let place = Place::initialised();
     let (id, old) = issue(&place, "Acme");
-    let ran = place.run(&format!("license rotate {id} --overlap 24h --json")).done().json();
+    let ran = place
+        .run(&format!("license rotate {id} --overlap 24h --json"))
+        .done()
+        .json();
     let new = ran["key"].as_str().unwrap();
     assert!(new.starts_with("wgl_") && new != old);
-    let shown = place.run(&format!("license show {id} --json")).done().json();
+    let shown = place
+        .run(&format!("license show {id} --json"))
+        .done()
+        .json();
     let keys = shown["keys"].as_array().unwrap();
     assert_eq!(keys.len(), 2, "{shown}");
-    assert_eq!(keys.iter().filter(|key| key["expires"].is_null()).count(), 1);
+    assert_eq!(
+        keys.iter().filter(|key| key["expires"].is_null()).count(),
+        1
+    );
     assert!(!shown.to_string().contains(new) && !shown.to_string().contains(&old));
     place.run(&format!("license revoke {id}")).done();
     place.run(&format!("license rotate {id}")).refused(1);
@@ -150,11 +227,17 @@ fn rotation_gives_a_new_key_and_ends_the_old_one() {
 fn usage_shows_the_days_and_what_is_left() {
     let place = Place::initialised();
     let (id, _) = issue(&place, "Acme");
-    let usage = place.run(&format!("license usage {id} --days 3 --json")).done().json();
+    let usage = place
+        .run(&format!("license usage {id} --days 3 --json"))
+        .done()
+        .json();
     let days = usage.as_array().unwrap();
     assert_eq!(days.len(), 3, "{usage}");
     let today = &days[2];
-    assert_eq!((&today["used"], &today["limit"], &today["left"]), (&0.into(), &50_000.into(), &50_000.into()));
+    assert_eq!(
+        (&today["used"], &today["limit"], &today["left"]),
+        (&0.into(), &50_000.into(), &50_000.into())
+    );
     place.run("license usage --days 0").refused(2);
     assert!(place.run("license usage").done().out.contains("Acme"));
 }

@@ -17,7 +17,11 @@ fn mode(place: &Place, name: &str) -> u32 {
 fn init_writes_a_configuration_that_passes_check() {
     let place = Place::empty();
     let ran = place.run("init").done();
-    assert!(ran.out.contains("license issue") && ran.out.contains("serve"), "{}", ran.out);
+    assert!(
+        ran.out.contains("license issue") && ran.out.contains("serve"),
+        "{}",
+        ran.out
+    );
     assert_eq!(mode(&place, "data/master.key"), 0o600);
     assert_eq!(mode(&place, "data"), 0o700);
     let key = fs::read_to_string(place.path("data/master.key")).unwrap();
@@ -35,7 +39,12 @@ fn init_makes_its_directory_and_names_the_file_in_what_comes_next() {
     let place = Place::empty();
     let ran = place.run("init --json gate/one").done().json();
     assert_eq!(ran["config"], "gate/one/wicketgate.yaml");
-    assert!(ran["next"][0].as_str().unwrap().contains("-c gate/one/wicketgate.yaml"));
+    assert!(
+        ran["next"][0]
+            .as_str()
+            .unwrap()
+            .contains("-c gate/one/wicketgate.yaml")
+    );
     place.run("-c gate/one/wicketgate.yaml check").done();
     place.run("check -c gate/one/wicketgate.yaml").done();
 }
@@ -46,7 +55,11 @@ fn init_overwrites_nothing() {
     let config = fs::read(place.path("wicketgate.yaml")).unwrap();
     let key = fs::read(place.path("data/master.key")).unwrap();
     let ran = place.run("init").refused(1);
-    assert!(ran.err.contains("wicketgate.yaml") && ran.err.contains("fix:"), "{}", ran.err);
+    assert!(
+        ran.err.contains("wicketgate.yaml") && ran.err.contains("fix:"),
+        "{}",
+        ran.err
+    );
     fs::remove_file(place.path("wicketgate.yaml")).unwrap();
     let ran = place.run("init").refused(1);
     assert!(ran.err.contains("master.key"), "{}", ran.err);
@@ -59,8 +72,18 @@ fn init_overwrites_nothing() {
 fn a_missing_configuration_is_a_bad_one() {
     let place = Place::empty();
     let ran = place.run("check").refused(78);
-    assert!(ran.err.contains("wicketgate.yaml") && ran.err.contains("fix:"), "{}", ran.err);
-    for line in ["license list", "credential list", "tool list", "migrate", "config show"] {
+    assert!(
+        ran.err.contains("wicketgate.yaml") && ran.err.contains("fix:"),
+        "{}",
+        ran.err
+    );
+    for line in [
+        "license list",
+        "credential list",
+        "tool list",
+        "migrate",
+        "config show",
+    ] {
         place.run(line).refused(78);
     }
 }
@@ -79,7 +102,10 @@ fn check_reports_every_finding_with_its_line_and_a_fix() {
     let problems = error["problems"].as_array().unwrap();
     assert!(problems.len() >= 2, "{error}");
     for problem in problems {
-        assert!(problem["line"].as_u64().is_some_and(|line| line > 1), "{problem}");
+        assert!(
+            problem["line"].as_u64().is_some_and(|line| line > 1),
+            "{problem}"
+        );
         assert!(!problem["fix"].as_str().unwrap().is_empty());
     }
 }
@@ -90,7 +116,11 @@ fn a_master_key_that_others_can_read_is_refused() {
     let key = place.path("data/master.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
     let ran = place.run("license list").refused(78);
-    assert!(ran.err.contains("master.key") && ran.err.contains("0600"), "{}", ran.err);
+    assert!(
+        ran.err.contains("master.key") && ran.err.contains("0600"),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
@@ -111,7 +141,10 @@ fn migrate_says_what_it_did() {
     assert_eq!(place.run("migrate --pending").code, 1);
     let first = place.run("migrate --json").done().json();
     assert!(!first["applied"].as_array().unwrap().is_empty(), "{first}");
-    assert_eq!(place.run("migrate --json").done().json()["applied"], serde_json::json!([]));
+    assert_eq!(
+        place.run("migrate --json").done().json()["applied"],
+        serde_json::json!([])
+    );
     place.run("migrate --pending").done();
 }
 
@@ -135,7 +168,9 @@ fn health_tells_a_living_gateway_from_a_dead_one() {
     place.run(&format!("health --address {address}")).done();
     assert!(asked.join().unwrap().starts_with("GET /livez HTTP/1.1\r\n"));
     let asked = answer("503 Service Unavailable");
-    let ran = place.run(&format!("health --ready --address {address}")).refused(1);
+    let ran = place
+        .run(&format!("health --ready --address {address}"))
+        .refused(1);
     assert!(asked.join().unwrap().starts_with("GET /readyz "));
     assert!(ran.err.contains("503"), "{}", ran.err);
     drop(listener);
