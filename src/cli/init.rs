@@ -29,8 +29,15 @@ pub struct InitArgs {
 
 /// Runs the command.
 pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
-    let config = args.directory.join("wicketgate.yaml");
-    let data = args.directory.join("data");
+    let here = args.directory == Path::new(".");
+    let place = |name: &str| {
+        if here {
+            PathBuf::from(name)
+        } else {
+            args.directory.join(name)
+        }
+    };
+    let (config, data) = (place("wicketgate.yaml"), place("data"));
     let key_file = data.join("master.key");
     // Look first, so that a refusal leaves nothing behind; `create_new` still decides.
     for file in [&config, &key_file] {
@@ -49,7 +56,7 @@ pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
     new_file::create(&key_file, 0o600, key.expose())?;
     new_file::create(&config, 0o644, EXAMPLE)?;
 
-    let option = if args.directory == Path::new(".") {
+    let option = if here {
         String::new()
     } else {
         format!(" -c {}", config.display())

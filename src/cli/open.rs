@@ -100,7 +100,7 @@ impl Desk {
                 max_connections: postgres.max_connections,
             },
         };
-        Ok(Store::open(&target).await?)
+        Ok(Box::pin(Store::open(&target)).await?)
     }
 
     /// Everything. A SQLite file is brought to this version's tables; a server, which others may
@@ -111,7 +111,7 @@ impl Desk {
         let store = self.connect(&loaded).await?;
         match &loaded.config.store {
             StoreConfig::Sqlite(_) => {
-                store.migrate(self.clock.now()).await?;
+                Box::pin(store.migrate(self.clock.now())).await?;
             }
             StoreConfig::Postgres(_) => {
                 if !store.pending().await?.steps.is_empty() {
@@ -120,13 +120,13 @@ impl Desk {
                 }
             }
         }
-        let vault = Vault::bootstrap(
+        let vault = Box::pin(Vault::bootstrap(
             store.clone(),
             keyring,
             HashMap::new(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
-        )
+        ))
         .await?;
         Ok(Opened {
             loaded,

@@ -113,7 +113,7 @@ pub fn finding(problem: &Problem) -> String {
 pub fn table<const N: usize>(
     head: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
-) -> Table {
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some((width, _)) = terminal_size::terminal_size() {
@@ -128,7 +128,11 @@ pub fn table<const N: usize>(
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    table
+    let lines: Vec<_> = table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
 }
 
 /// Text from elsewhere without the characters that steer a terminal.
@@ -175,10 +179,6 @@ mod tests {
             ["id", "name"],
             [["lic_1".to_owned(), "Acme\u{7}".to_owned()]],
         );
-        let lines: Vec<_> = table
-            .lines()
-            .map(|line| line.trim_end().to_owned())
-            .collect();
-        assert_eq!(lines, ["ID     NAME", "lic_1  Acme\u{fffd}"]);
+        assert_eq!(table, "ID     NAME\nlic_1  Acme\u{fffd}");
     }
 }

@@ -184,6 +184,8 @@ fn flatten(place: &str, value: &Value, rows: &mut Vec<[String; 2]>) {
                 flatten(&place, value, rows);
             }
         }
+        Value::Null => {}
+        Value::Array(items) if items.is_empty() => {}
         Value::Array(items) if items.iter().any(Value::is_object) => {
             for (i, value) in items.iter().enumerate() {
                 flatten(&format!("{place}[{i}]"), value, rows);
@@ -193,7 +195,6 @@ fn flatten(place: &str, value: &Value, rows: &mut Vec<[String; 2]>) {
             let words: Vec<_> = items.iter().map(word).collect();
             rows.push([place.to_owned(), words.join(", ")]);
         }
-        Value::Null => {}
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             rows.push([place.to_owned(), word(value)]);
         }
@@ -221,7 +222,8 @@ mod tests {
     #[test]
     fn values_are_named_by_their_place() {
         let mut rows = Vec::new();
-        let value = json!({ "a": { "b": 1, "c": null }, "d": [{ "e": "x" }], "f": ["y", "z"] });
+        let value =
+            json!({ "a": { "b": 1, "c": null }, "d": [{ "e": "x" }], "f": ["y", "z"], "g": [] });
         flatten("", &value, &mut rows);
         let rows: Vec<_> = rows
             .iter()

@@ -132,8 +132,9 @@ pub fn show(desk: &Desk, args: &ShowArgs) -> Result<(), Failure> {
         "request": request,
     });
     let head = output::table(
-        ["tool", tool.name.as_str()],
+        ["tool", ""],
         [
+            ["name".to_owned(), tool.name.to_string()],
             ["upstream".to_owned(), place.upstream.to_string()],
             ["effect".to_owned(), place.effect().to_owned()],
             ["description".to_owned(), tool.description.clone()],
