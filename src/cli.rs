@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and which file does it. Decides nothing itself.
 
+pub mod bound;
 pub mod check;
 pub mod completions;
 pub mod config;

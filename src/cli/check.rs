@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::{failure::Failure, open::Desk, output};
+use super::{bound, failure::Failure, open::Desk, output};
 
 /// Check the configuration and the tool schemas; reports every finding with its line and a fix
 #[derive(Debug, Args)]
@@ -16,6 +16,12 @@ pub struct CheckArgs {
 /// Runs the command.
 pub fn run(desk: &Desk, args: &CheckArgs) -> Result<(), Failure> {
     let loaded = desk.load()?;
+    let faults = bound::faults(desk, &loaded.config);
+    if !faults.is_empty() {
+        return Err(
+            Failure::bad_configuration(faults.join("; ")).fix("see `wicketgate config reference`")
+        );
+    }
     let warnings = &loaded.warnings;
     if args.strict && !warnings.is_empty() {
         let mut failure = Failure::bad_configuration(format_args!(

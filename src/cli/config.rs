@@ -4,8 +4,11 @@ pub mod show;
 
 use clap::{Args, Subcommand};
 
-use super::{failure::Failure, init, open::Desk, output};
+use super::{failure::Failure, open::Desk, output};
 use crate::config;
+
+/// Every key, commented; tested to be without findings.
+const EXAMPLE: &str = include_str!("../../config/wicketgate.example.yaml");
 
 /// Explain and show the configuration
 #[derive(Debug, Subcommand)]
@@ -24,7 +27,7 @@ pub struct SchemaArgs {}
 #[derive(Debug, Args)]
 pub struct ReferenceArgs {}
 
-/// Print a commented configuration to start from
+/// Print a commented configuration with every key; `init` writes a smaller one
 #[derive(Debug, Args)]
 pub struct ExampleArgs {}
 
@@ -36,7 +39,7 @@ pub fn run(desk: &Desk, command: &ConfigCommand) -> Result<(), Failure> {
             desk.output.show(&schema, format_args!("{schema:#}"));
         }
         ConfigCommand::Reference(_) => output::document(&config::config_reference()),
-        ConfigCommand::Example(_) => output::document(init::EXAMPLE),
+        ConfigCommand::Example(_) => output::document(EXAMPLE),
         ConfigCommand::Show(_) => show::run(desk)?,
     }
     Ok(())

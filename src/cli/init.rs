@@ -16,8 +16,8 @@ use super::{
     open::Desk,
 };
 
-/// What `init` writes and `config example` prints.
-pub const EXAMPLE: &str = include_str!("init/wicketgate.yaml");
+/// What is written.
+const EXAMPLE: &str = include_str!("init/wicketgate.yaml");
 
 /// Write a configuration to start from and a master key
 #[derive(Debug, Args)]

@@ -64,6 +64,7 @@ impl Desk {
     }
 
     /// The same for another configuration, which no environment variable changes.
+    #[must_use]
     pub fn elsewhere(&self, config: PathBuf) -> Self {
         Self {
             output: self.output,

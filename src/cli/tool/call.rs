@@ -1,7 +1,7 @@
 //! `wicketgate tool call`: one call as the operator, past no license and no limit. Checks the
 //! arguments exactly as the gateway does, and with `--dry-run` sends nothing.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -9,14 +9,11 @@ use tokio::time::Instant;
 
 use super::view::unknown;
 use crate::{
-    cli::{
-        failure::Failure,
-        open::Desk,
-        output::{Format, plain},
-    },
-    names::ToolName,
+    cli::{bound, failure::Failure, open::Desk, output::plain},
+    config::{Config, UpstreamConfig},
+    names::{ToolName, UpstreamName},
     schema::InputSchema,
-    upstream::{Answer, AnswerContent, BoundTool, Preview},
+    upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, UpstreamError},
     vault::OperatorAct,
 };
 
@@ -31,6 +28,116 @@ pub struct CallArgs {
     /// Show the request that would be sent, secrets masked; send nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Runs the command.
+pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
+    let arguments = read_arguments(&args.args)?;
+    if args.dry_run {
+        let loaded = desk.load()?;
+        let tool = find(desk, &loaded.config, &args.name)?;
+        let request = prepare(&tool, &arguments)?.preview();
+        desk.output.show(&request, text_of(&request));
+        return Ok(());
+    }
+    let opened = desk.open().await?;
+    let config = &opened.loaded.config;
+    let tool = find(desk, config, &args.name)?;
+    let request = prepare(&tool, &arguments)?;
+    let upstream = &tool.site.name;
+    let credential = match tool.site.credential {
+        Some(_) => {
+            opened
+                .vault
+                .replace_configured(desk.configured(config, upstream)?);
+            Some(
+                opened
+                    .vault
+                    .operator_open(OperatorAct::at_command_line(), upstream)
+                    .await?,
+            )
+        }
+        None => None,
+    };
+    let most = config.limits.call_timeout.duration();
+    let patience = tool.definition.timeout.map_or(most, |own| own.min(most));
+    let answer = request
+        .send(credential, Instant::now() + patience)
+        .await
+        .map_err(|error| explain(error, upstream))?;
+    show(desk, &answer);
+    Ok(())
+}
+
+fn find(desk: &Desk, config: &Config, name: &ToolName) -> Result<BoundTool, Failure> {
+    let has = |upstream: &UpstreamConfig| {
+        upstream
+            .rest
+            .iter()
+            .flat_map(|rest| &rest.tools)
+            .any(|tool| tool.name == *name)
+    };
+    let (site, upstream) = config
+        .upstreams
+        .iter()
+        .find(|(_, upstream)| has(upstream))
+        .ok_or_else(|| unknown(name))?;
+    bound::tools(desk, site, upstream)
+        .map_err(|fault| Failure::bad_configuration(format_args!("upstreams.{site}: {fault}")))?
+        .into_iter()
+        .find(|tool| tool.definition.name == *name)
+        .ok_or_else(|| unknown(name))
+}
+
+fn prepare(tool: &BoundTool, arguments: &Value) -> Result<Box<dyn Prepared>, Failure> {
+    check(tool, arguments)?;
+    tool.target.prepare(arguments).map_err(Failure::failed)
+}
+
+fn explain(error: UpstreamError, upstream: &UpstreamName) -> Failure {
+    let failure = Failure::failed(format_args!("upstream `{upstream}`: {error}"));
+    if matches!(error, UpstreamError::CredentialRefused(_)) {
+        failure.fix(format_args!("wicketgate credential set {upstream}"))
+    } else {
+        failure
+    }
+}
+
+/// The request as HTTP writes it.
+fn text_of(request: &Preview) -> String {
+    let mut lines = vec![format!("{} {}", request.method, request.url)];
+    lines.extend(
+        request
+            .headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
+    if let Some(body) = &request.body {
+        lines.push(String::new());
+        lines.push(body.clone());
+    }
+    plain(&lines.join("\n"))
+}
+
+fn show(desk: &Desk, answer: &Answer) {
+    let content = match &answer.content {
+        AnswerContent::Json { text, .. } => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.clone()))
+        }
+        AnswerContent::Text(text) => Value::String(text.clone()),
+    };
+    let human = match content.as_str() {
+        Some(text) => plain(text),
+        None => plain(&format!("{content:#}")),
+    };
+    desk.output.note(format_args!(
+        "status {}, attempts {}",
+        answer.status, answer.attempts
+    ));
+    desk.output.show(
+        &json!({ "status": answer.status, "attempts": answer.attempts, "content": content }),
+        human,
+    );
 }
 
 fn read_arguments(text: &str) -> Result<Value, Failure> {
@@ -62,15 +169,4 @@ fn check(tool: &BoundTool, arguments: &Value) -> Result<(), Failure> {
             tool.definition.name
         ))
     })
-}
-
-/// Runs the command.
-pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
-    let _ = (
-        read_arguments(&args.args)?,
-        check as fn(&BoundTool, &Value) -> Result<(), Failure>,
-    );
-    let _ = unknown(&args.name);
-    drop(desk.open().await?);
-    Err(Failure::failed("TEMP"))
 }
