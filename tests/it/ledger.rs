@@ -5,7 +5,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use futures_util::poll;
 use wicketgate::{
     clock::Clock,
-    ids::LicenseId,
+    ids::{LicenseId, ReplicaId},
     ledger::{Ledger, LedgerError, Reservation},
     quota::Tier,
 };
@@ -20,7 +20,9 @@ on_both! {
     callers_that_go_away_lose_nothing
     a_new_day_begins_at_midnight
     a_lowered_limit_holds_at_the_next_call
+    a_lowered_limit_counts_what_others_used
     a_refund_can_be_spent_again
+    without_the_database_only_the_block_serves
     quiet_licenses_are_forgotten
     a_steady_call_needs_no_database
 }
@@ -180,6 +182,38 @@ async fn a_lowered_limit_holds_at_the_next_call(fixture: &Fixture) {
     assert_eq!(take(&ledger, 21, 2).await.len(), 2);
     assert_eq!(spend_all(&ledger, 21).await, 0);
     assert_eq!(used(fixture).await, 21);
+}
+
+async fn a_lowered_limit_counts_what_others_used(fixture: &Fixture) {
+    let (ours, theirs) = (fixture.ledger().await, fixture.ledger().await);
+    take(&ours, 10_000, 2).await;
+    take(&theirs, 10_000, 98).await;
+    assert!(used(fixture).await > 100);
+    // We know of few calls only, and have some left; the day has more.
+    let refused = ours.reserve(LICENSE, 90).await.unwrap_err();
+    assert!(matches!(refused, LedgerError::Exhausted(_)));
+}
+
+async fn without_the_database_only_the_block_serves(fixture: &Fixture) {
+    let replica = ReplicaId::from_bytes([1; 16]);
+    let (clock, entropy) = (fixture.clock.clone(), fixture.entropy.clone());
+    let store = fixture.another().await;
+    let ledger = Ledger::new(store.clone(), clock, entropy, replica);
+    take(&ledger, 1_000, 1).await;
+    store.close().await;
+    let mut served = 0;
+    let refused = loop {
+        match ledger.reserve(LICENSE, 1_000).await {
+            Ok(_) => served += 1,
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!((served, refused), (9, LedgerError::Unavailable));
+    let again = ledger.reserve(LICENSE, 1_000).await;
+    assert_eq!(again.unwrap_err(), LedgerError::Unavailable);
+    assert_eq!(ledger.close().await.failed, 1);
+    // What was leased stays counted; the rest is there for another process.
+    assert_eq!(spend_all(&fixture.ledger().await, 1_000).await, 990);
 }
 
 async fn a_refund_can_be_spent_again(fixture: &Fixture) {
