@@ -15,17 +15,15 @@ fn main() -> ExitCode {
             .unwrap_or_default();
         let _ = writeln!(std::io::stderr(), "error: internal error at {place}");
     }));
-    match tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime.block_on(wicketgate::cli::run(std::env::args_os())),
-        Err(_) => {
-            let _ = writeln!(
-                std::io::stderr(),
-                "error: the asynchronous runtime did not start"
-            );
-            ExitCode::FAILURE
-        }
-    }
+        .build();
+    let Ok(runtime) = runtime else {
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: the asynchronous runtime did not start"
+        );
+        return ExitCode::FAILURE;
+    };
+    runtime.block_on(wicketgate::cli::run(std::env::args_os()))
 }

@@ -17,6 +17,7 @@ use crate::{
     entropy::{OsEntropy, SharedEntropy},
     names::UpstreamName,
     secret::SecretString,
+    serve::ConfigSource,
     store::{Stamp, Store, StoreTarget},
     vault::{Vault, VaultError},
 };
@@ -75,6 +76,19 @@ impl Desk {
         }
     }
 
+    /// Where the configuration comes from, for reloads.
+    pub fn source(&self) -> ConfigSource {
+        ConfigSource {
+            path: self.config.clone(),
+            environment: self.environment.clone(),
+        }
+    }
+
+    /// How much is logged, as `WICKETGATE_LOG` says.
+    pub fn log_level(&self) -> Option<String> {
+        self.environment.log_filter()
+    }
+
     /// Who changes something, and when.
     pub fn stamp(&self) -> Stamp {
         Stamp::new(ACTOR, &*self.clock, &*self.entropy)
@@ -124,7 +138,7 @@ impl Desk {
         let vault = Box::pin(Vault::bootstrap(
             store.clone(),
             keyring,
-            HashMap::new(),
+            &HashMap::new(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         ))

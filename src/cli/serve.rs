@@ -1,42 +1,118 @@
 //! `wicketgate serve`, and the gateway that `wicketgate demo` starts.
 
-use std::net::SocketAddr;
+use std::{io::Write, sync::Arc};
 
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{failure::Failure, open::Desk};
+use super::{
+    failure::Failure,
+    open::{Desk, Opened},
+};
+use crate::{
+    config::configured_secrets,
+    egress,
+    gateway::{BuildError, Gateway, GatewayParts},
+    serve::{self, Drained, Running, ServeError},
+    telemetry::events,
+};
 
 /// Serve until SIGTERM or Ctrl-C
+///
+/// SIGHUP, or a changed file, reloads the configuration. The first SIGTERM drains, a second ends at
+/// once. Access records go to standard output, events to standard error.
 #[derive(Debug, Args)]
 pub struct ServeArgs {}
 
-/// A gateway that serves.
-#[derive(Debug)]
-pub struct Running {
-    /// Where MCP clients connect.
-    pub public: SocketAddr,
-    /// Where health and metrics are.
-    pub admin: SocketAddr,
-}
-
-impl Running {
-    /// Stops it: running calls end first.
-    pub async fn stop(self) -> Result<(), Failure> {
-        std::future::ready(Err(not_yet())).await
-    }
+/// Where access records go.
+pub enum AccessRecords {
+    /// One JSON line each.
+    StandardOutput,
+    /// Nowhere: the demonstration prints for people.
+    Nowhere,
 }
 
 /// Runs the command.
 pub async fn run(desk: &Desk, _: &ServeArgs) -> Result<(), Failure> {
-    start(desk).await?.stop().await
+    events::install(desk.log_level().as_deref());
+    let mut signals = Signals::listen()?;
+    let running = start(desk, &AccessRecords::StandardOutput).await?;
+    signals.one().await;
+    let drained = tokio::select! {
+        drained = running.stop() => drained,
+        () = signals.one() => {
+            return Err(Failure::failed("ended by a second signal before the drain was over"));
+        }
+    };
+    match drained {
+        Drained::Whole => Ok(()),
+        Drained::CutOff => Err(Failure::failed(
+            "calls were still running at `limits.drain_timeout`",
+        )),
+    }
 }
 
 /// Starts a gateway with the desk's configuration.
-pub async fn start(desk: &Desk) -> Result<Running, Failure> {
-    drop(desk.open().await?);
-    Err(not_yet())
+pub async fn start(desk: &Desk, records: &AccessRecords) -> Result<Running, Failure> {
+    egress::install_tls_provider();
+    let Opened {
+        loaded,
+        store,
+        vault,
+    } = Box::pin(desk.open()).await?;
+    for problem in &loaded.warnings {
+        tracing::warn!(%problem, "config.warning");
+    }
+    let source = desk.source();
+    let configured = configured_secrets(&loaded.config, &source.path, &source.environment)?;
+    let access_log: Box<dyn Write + Send> = match records {
+        AccessRecords::StandardOutput => Box::new(std::io::stdout()),
+        AccessRecords::Nowhere => Box::new(std::io::sink()),
+    };
+    let gateway = Gateway::build(GatewayParts {
+        config: loaded.config,
+        configured,
+        store,
+        vault,
+        clock: Arc::clone(&desk.clock),
+        entropy: Arc::clone(&desk.entropy),
+        access_log,
+    });
+    let gateway = Box::pin(gateway).await?;
+    Ok(Box::pin(serve::start(gateway, Some(source))).await?)
 }
 
-fn not_yet() -> Failure {
-    Failure::failed("this build has no gateway yet")
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::failed(format_args!("signals: {error}")));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn one(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+impl From<BuildError> for Failure {
+    fn from(error: BuildError) -> Self {
+        Self::bad_configuration(error).fix("`wicketgate check` tells every finding with its line")
+    }
+}
+
+impl From<ServeError> for Failure {
+    fn from(error: ServeError) -> Self {
+        Self::failed(error).fix("free the address, or set another under `listen:`")
+    }
 }

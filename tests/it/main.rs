@@ -1,5 +1,11 @@
 //! Everything that needs a real database, socket or process, in one binary.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking, also outside its test function"
+)]
+
 mod cli;
 mod config_files;
 mod ledger;

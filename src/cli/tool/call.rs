@@ -49,7 +49,7 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
         Some(_) => {
             opened
                 .vault
-                .replace_configured(desk.configured(config, upstream)?);
+                .replace_configured(&desk.configured(config, upstream)?);
             Some(
                 opened
                     .vault
