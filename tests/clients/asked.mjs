@@ -1,0 +1,39 @@
+// What every JavaScript client shares: what it was asked, and its verdict.
+//   node CLIENT.mjs URL KEY TOOL ARGS-JSON EXPECT [MODE]
+
+const [address, key, tool, args, expect, mode] = process.argv.slice(2);
+if (!expect) {
+  console.error('usage: node CLIENT.mjs URL KEY TOOL ARGS-JSON EXPECT [MODE]');
+  process.exit(2);
+}
+export const url = new URL(address);
+export { mode };
+export const transportOptions = { requestInit: { headers: { authorization: `Bearer ${key}` } } };
+export const identity = { name: 'wicketgate-test', version: '1' };
+
+// Lists the tools, calls one and looks at its answer.
+export async function listAndCall(client) {
+  const { tools } = await client.listTools();
+  if (!tools.some((t) => t.name === tool)) throw new Error(`${tool} is not among ${tools.map((t) => t.name)}`);
+  const result = await client.callTool({ name: tool, arguments: JSON.parse(args) });
+  const text = (result.content ?? []).map((part) => part.text ?? '').join('');
+  if (result.isError) throw new Error(`the tool failed: ${text.slice(0, 200)}`);
+  if (!text.includes(expect)) throw new Error(`expected ${JSON.stringify(expect)} in ${JSON.stringify(text.slice(0, 200))}`);
+  return tools.length;
+}
+
+// Prints one line and ends the process: an open stream must not keep it alive.
+export async function verdict(work) {
+  const late = setTimeout(() => end('timed out after 40 s', 1), 40_000);
+  try {
+    const { protocol, tools } = await work();
+    clearTimeout(late);
+    end(`protocol ${protocol}, ${tools} tools`, 0);
+  } catch (e) {
+    end(`${e.name}: ${String(e.message).replace(/\s+/g, ' ').slice(0, 400)}`, 1);
+  }
+}
+
+function end(line, status) {
+  process.stdout.write(`${line}\n`, () => process.exit(status));
+}

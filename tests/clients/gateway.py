@@ -1,0 +1,141 @@
+"""Runs a gateway the way an operator would: `init`, a configuration, a credential, a license, `serve`.
+
+Used by the client tests and by the Datasette test. Standard library only.
+"""
+import http.client
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+START_SECONDS = 30
+
+
+class Failed(Exception):
+    """Something that had to work did not; the text says what."""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def binary():
+    """The gateway: WICKETGATE_BIN, or what cargo built in the target folder."""
+    given = os.environ.get("WICKETGATE_BIN")
+    top = pathlib.Path(__file__).resolve().parents[2]
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or top / "target")
+    found = pathlib.Path(given) if given else target / "debug" / "wicketgate"
+    if not found.exists():
+        raise Failed(f"no gateway at {found}: build it first (cargo build), or set WICKETGATE_BIN")
+    return str(found)
+
+
+def status_of(port, path, method="GET", headers=None, body=None, timeout=10):
+    """One plain request to loopback: status, headers, body text."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path, body=body, headers=headers or {})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read().decode("utf-8", "replace")
+    finally:
+        connection.close()
+
+
+def wait_for(what, ready, process, log):
+    """Waits until `ready()` is true; gives up when the process ends or after START_SECONDS."""
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        try:
+            if ready():
+                return
+        except (OSError, http.client.HTTPException):
+            pass
+        time.sleep(0.05)
+    state = "ended" if process.poll() is not None else f"was not ready after {START_SECONDS} s"
+    raise Failed(f"{what} {state}:\n{pathlib.Path(log).read_text(errors='replace')[-4000:]}")
+
+
+class Gateway:
+    """A gateway process in a folder of its own. Use it as a context manager."""
+
+    def __init__(self, folder, template, **fields):
+        """`template` is a configuration in which `@NAME@` stands for a field; PUBLIC and ADMIN are
+        the two listen addresses and are always given."""
+        self.folder = pathlib.Path(folder)
+        self.config = self.folder / "wicketgate.yaml"
+        self.port, self.admin = free_port(), free_port()
+        self.url = f"http://127.0.0.1:{self.port}/mcp"
+        self.log = self.folder / "serve.log"
+        self.process = None
+        # `init` makes the master key; its example configuration gives way to ours.
+        self.run("init")
+        text = template
+        fields = {"PUBLIC": f"127.0.0.1:{self.port}", "ADMIN": f"127.0.0.1:{self.admin}", **fields}
+        for name, value in fields.items():
+            text = text.replace(f"@{name}@", str(value))
+        self.config.write_text(text)
+
+    def run(self, *words, stdin=""):
+        """A subcommand; its standard output. Anything but exit status 0 is a failure."""
+        done = subprocess.run([binary(), "-c", str(self.config), *words], input=stdin, text=True,
+                              capture_output=True, timeout=60, env=self.environment())
+        if done.returncode != 0:
+            raise Failed(f"`wicketgate {' '.join(words)}` ended with {done.returncode}:\n{done.stderr[-3000:]}")
+        return done.stdout
+
+    @staticmethod
+    def environment():
+        """Nothing of ours but the path: a proxy or a stray setting must not change the test."""
+        return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+
+    def license(self, name, plan):
+        """Issues a license: `{"id": …, "key": …}` and more."""
+        return json.loads(self.run("license", "issue", "--name", name, "--plan", plan, "--json"))
+
+    def __enter__(self):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([binary(), "-c", str(self.config), "serve"], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env=self.environment())
+        try:
+            wait_for("wicketgate serve", lambda: status_of(self.admin, "/readyz")[0] == 200, self.process, self.log)
+        except Failed:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        stop(self.process)
+
+
+def stop(process):
+    """SIGTERM, and SIGKILL when that is not heard within ten seconds."""
+    if process is None or process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Tally:
+    """Counts verdicts, prints a line each, and the closing line."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def check(self, name, holds, note=""):
+        self.passed, self.failed = self.passed + bool(holds), self.failed + (not holds)
+        print(f"{'ok' if holds else 'not ok'} {name}{' - ' if note else ''}{note}", flush=True)
+        return holds
+
+    def close(self):
+        print(f"{self.passed} passed, {self.failed} failed", flush=True)
+        return 1 if self.failed or not self.passed else 0
