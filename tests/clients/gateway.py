@@ -45,18 +45,23 @@ def status_of(port, path, method="GET", headers=None, body=None, timeout=10):
         connection.close()
 
 
-def wait_for(what, ready, process, log):
-    """Waits until `ready()` is true; gives up when the process ends or after START_SECONDS."""
-    until = time.monotonic() + START_SECONDS
+def waits(seconds, true):
+    """Does `true()` become true within that time?"""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if process.poll() is not None:
-            break
         try:
-            if ready():
-                return
+            if true():
+                return True
         except (OSError, http.client.HTTPException):
             pass
         time.sleep(0.05)
+    return False
+
+
+def wait_for(what, ready, process, log):
+    """Waits until `ready()` is true; fails when the process ends first, or after START_SECONDS."""
+    if waits(START_SECONDS, lambda: process.poll() is not None or ready()) and process.poll() is None:
+        return
     state = "ended" if process.poll() is not None else f"was not ready after {START_SECONDS} s"
     raise Failed(f"{what} {state}:\n{pathlib.Path(log).read_text(errors='replace')[-4000:]}")
 
