@@ -1,5 +1,6 @@
 // What every JavaScript client shares: what it was asked, and its verdict.
 //   node CLIENT.mjs URL KEY TOOL ARGS-JSON EXPECT [MODE]
+import { spawn } from 'node:child_process';
 
 const [address, key, tool, args, expect, mode] = process.argv.slice(2);
 if (!expect) {
@@ -7,7 +8,7 @@ if (!expect) {
   process.exit(2);
 }
 export const url = new URL(address);
-export { mode };
+export { args, expect, key, mode, tool };
 export const transportOptions = { requestInit: { headers: { authorization: `Bearer ${key}` } } };
 export const identity = { name: 'wicketgate-test', version: '1' };
 
@@ -22,13 +23,26 @@ export async function listAndCall(client) {
   return tools.length;
 }
 
+// Runs a program to its end: its exit status and all it printed.
+export function run(command, words, { env = {}, ...options } = {}) {
+  const child = spawn(command, words, { ...options, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  child.stdout.on('data', (d) => { output += d; });
+  child.stderr.on('data', (d) => { output += d; });
+  const late = setTimeout(() => child.kill('SIGKILL'), 35_000);
+  return new Promise((done, failed) => {
+    child.on('error', failed);
+    child.on('close', (status) => { clearTimeout(late); done({ status, output }); });
+  });
+}
+
 // Prints one line and ends the process: an open stream must not keep it alive.
 export async function verdict(work) {
   const late = setTimeout(() => end('timed out after 40 s', 1), 40_000);
   try {
-    const { protocol, tools } = await work();
+    const { protocol, tools, note } = await work();
     clearTimeout(late);
-    end(`protocol ${protocol}, ${tools} tools`, 0);
+    end(note ?? `protocol ${protocol}, ${tools} tools`, 0);
   } catch (e) {
     end(`${e.name}: ${String(e.message).replace(/\s+/g, ' ').slice(0, 400)}`, 1);
   }
