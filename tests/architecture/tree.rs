@@ -4,18 +4,42 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
+
+use crate::words::{Word, words};
+
+static TREE: LazyLock<Vec<File>> = LazyLock::new(read);
 
 /// One text file of the project.
 pub(crate) struct File {
     /// Relative to the project, with `/`.
     pub(crate) path: String,
     pub(crate) text: String,
+    /// Its words, if it is Rust; else none.
+    pub(crate) words: Vec<Word>,
 }
 
 impl File {
     pub(crate) fn lines(&self) -> usize {
         self.text.lines().count()
+    }
+
+    /// A file of unit tests beside the file that it tests.
+    pub(crate) fn is_unit_tests(&self) -> bool {
+        self.path.starts_with("src/") && self.path.ends_with("/tests.rs")
+    }
+
+    /// Its words up to the unit tests at its foot.
+    pub(crate) fn words_before_tests(&self) -> &[Word] {
+        if self.is_unit_tests() {
+            return &[];
+        }
+        let foot = self
+            .words
+            .windows(2)
+            .position(|two| two[0].is_name("mod") && two[1].is_name("tests"));
+        &self.words[..foot.unwrap_or(self.words.len())]
     }
 
     /// `src/foo/bar.rs` is `["foo", "bar"]`.
@@ -29,8 +53,12 @@ impl File {
     }
 }
 
-/// Every text file of the project, sorted by path.
-pub(crate) fn everything() -> Vec<File> {
+/// Every text file of the project, sorted by path. Read once.
+pub(crate) fn everything() -> &'static [File] {
+    &TREE
+}
+
+fn read() -> Vec<File> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = Vec::new();
     visit(root, root, &mut files);
@@ -44,13 +72,14 @@ pub(crate) fn everything() -> Vec<File> {
 }
 
 /// The Rust files below `folder`, which ends with a slash.
-pub(crate) fn rust(folder: &str) -> Vec<File> {
-    let mut files = everything();
-    files.retain(|file| {
-        file.path.starts_with(folder)
-            && Path::new(&file.path).extension().is_some_and(|e| e == "rs")
-    });
-    files
+pub(crate) fn rust(folder: &str) -> impl Iterator<Item = &'static File> {
+    everything()
+        .iter()
+        .filter(move |file| file.path.starts_with(folder) && is_rust(&file.path))
+}
+
+fn is_rust(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|e| e == "rs")
 }
 
 fn visit(root: &Path, folder: &Path, files: &mut Vec<File>) {
@@ -65,7 +94,12 @@ fn visit(root: &Path, folder: &Path, files: &mut Vec<File>) {
             visit(root, &path, files);
         } else if let Ok(text) = fs::read_to_string(&path) {
             let path = relative(root, &path);
-            files.push(File { path, text });
+            let words = if is_rust(&path) {
+                words(&text)
+            } else {
+                Vec::new()
+            };
+            files.push(File { path, text, words });
         }
     }
 }
