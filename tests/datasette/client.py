@@ -58,15 +58,8 @@ class Client:
         if result.get("isError"):
             return {"failed": text(result)}
         said = result.get("structuredContent")
-        return plain(said) if said is not None else json.loads(text(result) or "null")
+        return said if said is not None else json.loads(text(result) or "null")
 
 
 def text(result):
     return "".join(part.get("text", "") for part in result.get("content", []))
-
-
-def plain(value):
-    """Structured content is an object; a list of rows comes wrapped in one member."""
-    if isinstance(value, dict) and len(value) == 1 and isinstance(next(iter(value.values())), list):
-        return next(iter(value.values()))
-    return value
