@@ -101,7 +101,12 @@ class Gateway:
 
     def license(self, name, plan):
         """Issues a license: `{"id": …, "key": …}` and more."""
-        return json.loads(self.run("license", "issue", "--name", name, "--plan", plan, "--json"))
+        said = self.run("license", "issue", "--name", name, "--plan", plan, "--json")
+        try:
+            issued = json.loads(said)
+            return {**issued, "id": issued["id"], "key": issued["key"]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise Failed(f"`license issue --json` gave no id and key: {type(error).__name__}") from None
 
     def __enter__(self):
         with open(self.log, "wb") as log:
