@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod config;
 pub mod credential;
+pub mod demo;
 pub mod failure;
 pub mod health;
 pub mod init;
@@ -28,7 +29,6 @@ use self::{
     open::Desk,
     output::{Format, Output},
 };
-use crate::demo;
 
 const EXIT_CODES: &str = "\
 Exit codes:

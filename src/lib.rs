@@ -11,7 +11,6 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
-pub mod demo;
 pub mod egress;
 pub mod entropy;
 pub mod gateway;

@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn decide(version: &[&str], method: &str, params: Value) -> Result<Revision, (Era, i64)> {
+    fn decide(version: &[&str], method: &str, params: &Value) -> Result<Revision, (Era, i64)> {
         let mut headers = HeaderMap::new();
         for value in version {
             headers.append("mcp-protocol-version", value.parse().unwrap());
@@ -164,29 +164,29 @@ mod tests {
     fn a_modern_request_names_itself_twice() {
         let now = "2026-07-28";
         assert_eq!(
-            decide(&[now], "tools/list", meta(now)),
+            decide(&[now], "tools/list", &meta(now)),
             Ok(Revision::V2026_07_28)
         );
         assert_eq!(
-            decide(&[], "tools/list", meta(now)),
+            decide(&[], "tools/list", &meta(now)),
             Err((Era::Modern, -32_020))
         );
         assert_eq!(
-            decide(&[now, now], "tools/list", meta(now)),
+            decide(&[now, now], "tools/list", &meta(now)),
             Err((Era::Modern, -32_020))
         );
         assert_eq!(
-            decide(&[now], "tools/list", json!({})),
+            decide(&[now], "tools/list", &json!({})),
             Err((Era::Modern, -32_602))
         );
         let no_capabilities = json!({ "_meta": { META_VERSION: now } });
         assert_eq!(
-            decide(&[now], "tools/list", no_capabilities),
+            decide(&[now], "tools/list", &no_capabilities),
             Err((Era::Modern, -32_602))
         );
         let number = json!({ "_meta": { META_VERSION: 7, META_CAPABILITIES: {} } });
         assert_eq!(
-            decide(&[now], "tools/list", number),
+            decide(&[now], "tools/list", &number),
             Err((Era::Modern, -32_602))
         );
     }
@@ -195,23 +195,23 @@ mod tests {
     fn m_06_m_07_versions_that_differ_or_are_unknown() {
         let refused = |code| Err((Era::Modern, code));
         assert_eq!(
-            decide(&["2026-07-28"], "tools/list", meta("2025-11-25")),
+            decide(&["2026-07-28"], "tools/list", &meta("2025-11-25")),
             refused(-32_020)
         );
         assert_eq!(
-            decide(&["2026-07-28"], "tools/list", meta("v999")),
+            decide(&["2026-07-28"], "tools/list", &meta("v999")),
             refused(-32_020)
         );
         assert_eq!(
-            decide(&["v999"], "tools/list", meta("v999")),
+            decide(&["v999"], "tools/list", &meta("v999")),
             refused(-32_022)
         );
         assert_eq!(
-            decide(&["1900-01-01"], "tools/list", json!({})),
+            decide(&["1900-01-01"], "tools/list", &json!({})),
             refused(-32_022)
         );
         assert_eq!(
-            decide(&["2026-07-28'--"], "tools/list", json!({})),
+            decide(&["2026-07-28'--"], "tools/list", &json!({})),
             refused(-32_022)
         );
     }
@@ -219,20 +219,20 @@ mod tests {
     #[test]
     fn legacy_requests_go_by_their_header() {
         assert_eq!(
-            decide(&[], "initialize", json!({})),
+            decide(&[], "initialize", &json!({})),
             Ok(Revision::V2025_03_26)
         );
         assert_eq!(
-            decide(&["2025-06-18"], "ping", json!({})),
+            decide(&["2025-06-18"], "ping", &json!({})),
             Ok(Revision::V2025_06_18)
         );
         assert_eq!(
-            decide(&[], "ping", meta("2025-11-25")),
+            decide(&[], "ping", &meta("2025-11-25")),
             Ok(Revision::V2025_11_25)
         );
         let trace = json!({ "_meta": { "traceparent": "x" } });
         assert_eq!(
-            decide(&["2025-11-25"], "tools/list", trace),
+            decide(&["2025-11-25"], "tools/list", &trace),
             Ok(Revision::V2025_11_25)
         );
     }

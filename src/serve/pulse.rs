@@ -168,7 +168,7 @@ mod tests {
         pulse.request_begins();
         pulse.request_ends(http::Version::HTTP_2);
         pulse.received();
-        clock.advance(Duration::from_secs(60));
+        clock.advance(Duration::from_mins(1));
         assert!(pulse.left().is_some());
         clock.advance(Duration::from_secs(15));
         assert_eq!(pulse.left(), None);

@@ -8,6 +8,7 @@
 
 mod cli;
 mod config_files;
+mod first_contact;
 mod ledger;
 mod ledger_schedule;
 mod store;

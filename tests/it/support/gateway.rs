@@ -1,0 +1,334 @@
+//! A gateway built as `serve` builds it, on free ports, over a real store.
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wicketgate::{
+    clock::{Clock, SharedClock, SystemClock},
+    config::{self, Environment},
+    crypto::{Keyring, LicenseKey, MasterKey, Pepper, generate_master_key_text},
+    egress,
+    entropy::{OsEntropy, SharedEntropy},
+    gateway::{Gateway, GatewayParts},
+    ids::LicenseId,
+    license::{License, LicenseStatus},
+    serve::{self, ConfigSource, Running},
+    store::{KeyRecord, Stamp, Store, StoreTarget},
+    vault::Vault,
+};
+
+use super::upstream::{SECRET, Upstream};
+
+/// What a test may change before the gateway starts.
+pub(crate) struct Setup {
+    pub(crate) clock: SharedClock,
+    pub(crate) target: StoreTarget,
+    /// YAML of `limits:`, indented by two.
+    pub(crate) limits: String,
+    /// YAML of `plans:`, indented by two.
+    pub(crate) plans: String,
+    /// YAML inside `rest:` besides `base_url`, `credential` and `tools`, indented by six.
+    pub(crate) rest: String,
+    /// YAML of further tools, indented by eight.
+    pub(crate) tools: String,
+    /// YAML inside `listen:`, indented by two.
+    pub(crate) listen: String,
+    /// Further top-level YAML.
+    pub(crate) more: String,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            target: StoreTarget::SqliteMemory,
+            limits: "  session: 10000/min\n".into(),
+            plans:
+                "  pro: { tools: [\"*\"] }\n  small: { tools: [\"up.get_any\", \"up.search\"] }\n"
+                    .into(),
+            rest: "      limit: 10000/s\n".into(),
+            tools: String::new(),
+            listen: String::new(),
+            more: String::new(),
+        }
+    }
+}
+
+/// A serving gateway with one upstream, its credential stored, and whatever licenses are issued.
+pub(crate) struct TestGateway {
+    pub(crate) address: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) upstream: Upstream,
+    pub(crate) store: Store,
+    pub(crate) clock: SharedClock,
+    pub(crate) config_path: PathBuf,
+    running: Option<Running>,
+    pepper: Pepper,
+    entropy: SharedEntropy,
+    log: Lines,
+    setup_yaml: Setup,
+    _home: TempDir,
+}
+
+/// What the gateway wrote to its access log.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl TestGateway {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        egress::install_tls_provider();
+        let mut setup = Setup::default();
+        change(&mut setup);
+        let (home, upstream) = (TempDir::new().unwrap(), Upstream::start().await);
+        let entropy: SharedEntropy = Arc::new(OsEntropy);
+        let config_path = home.path().join("wicketgate.yaml");
+        std::fs::write(&config_path, yaml(&setup, upstream.address)).unwrap();
+        let environment =
+            Environment::from_map([("KEY", "the vault below gets its own"), ("LISTEN", "")]);
+        let loaded = config::load(&config_path, &environment).unwrap_or_else(|e| panic!("{e}"));
+
+        let store = Store::open(&setup.target).await.unwrap();
+        store.migrate(setup.clock.now()).await.unwrap();
+        let text = generate_master_key_text(&*entropy);
+        let id: wicketgate::crypto::MasterKeyId = "test".parse().unwrap();
+        let keyring =
+            Keyring::new(&id, vec![(id.clone(), MasterKey::parse(&text).unwrap())]).unwrap();
+        let vault = Vault::bootstrap(
+            store.clone(),
+            keyring,
+            &std::collections::HashMap::new(),
+            Arc::clone(&setup.clock),
+            Arc::clone(&entropy),
+        )
+        .await
+        .unwrap();
+        let secret = wicketgate::secret::SecretString::new(SECRET.to_owned());
+        vault
+            .put(&"up".parse().unwrap(), &secret, "test")
+            .await
+            .unwrap();
+        let pepper = vault.pepper().clone();
+        let log = Lines::default();
+        let gateway = Gateway::build(GatewayParts {
+            config: loaded.config,
+            configured: std::collections::HashMap::new(),
+            store: store.clone(),
+            vault,
+            clock: Arc::clone(&setup.clock),
+            entropy: Arc::clone(&entropy),
+            access_log: Box::new(log.clone()),
+        })
+        .await
+        .unwrap();
+        let source = ConfigSource {
+            path: config_path.clone(),
+            environment,
+        };
+        let running = serve::start(gateway, Some(source)).await.unwrap();
+        Self {
+            address: running.public,
+            admin: running.admin,
+            upstream,
+            store,
+            clock: Arc::clone(&setup.clock),
+            config_path,
+            running: Some(running),
+            pepper,
+            entropy,
+            log,
+            setup_yaml: setup,
+            _home: home,
+        }
+    }
+
+    /// A license of this plan; its id and key.
+    pub(crate) async fn issue(&self, plan: &str) -> (LicenseId, String) {
+        let now = self.clock.now();
+        let key = LicenseKey::generate(&*self.entropy);
+        let license = License {
+            id: LicenseId::generate(now, &*self.entropy),
+            name: "test".into(),
+            plan: plan.parse().unwrap(),
+            tools: None,
+            status: LicenseStatus::Active,
+            created: now,
+            expires: None,
+        };
+        let record = KeyRecord {
+            digest: self.pepper.digest(&key),
+            hint: key.hint(),
+            created: now,
+            expires: None,
+        };
+        self.store
+            .insert_license(&license, &record, &self.stamp())
+            .await
+            .unwrap();
+        (license.id, key.expose().to_owned())
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp::new("test", &*self.clock, &*self.entropy)
+    }
+
+    /// The gateway hears of a change now, as when this process had made it.
+    pub(crate) async fn changed(&self) {
+        self.running().gateway().changed().await;
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+
+    /// Writes another configuration; the gateway is not told.
+    pub(crate) fn rewrite(&mut self, change: impl FnOnce(&mut Setup)) {
+        change(&mut self.setup_yaml);
+        std::fs::write(
+            &self.config_path,
+            yaml(&self.setup_yaml, self.upstream.address),
+        )
+        .unwrap();
+    }
+
+    /// Reads the file again and serves it, as SIGHUP would.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        let environment = Environment::from_map([("KEY", "x")]);
+        let loaded =
+            config::load(&self.config_path, &environment).map_err(|error| error.to_string())?;
+        let gateway = self.running().gateway();
+        gateway
+            .reload(loaded.config, &std::collections::HashMap::new())
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    }
+
+    /// Stops it and gives what it logged.
+    pub(crate) async fn stop(&mut self) -> Vec<Value> {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        self.lines()
+    }
+
+    /// The access log so far. Only what was flushed: stop first for everything.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.log_text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub(crate) fn log_text(&self) -> String {
+        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
+    let Setup {
+        limits,
+        plans,
+        rest,
+        tools,
+        listen,
+        more,
+        ..
+    } = setup;
+    format!(
+        r#"keys: [{{ id: test, env: KEY }}]
+listen:
+  public: 127.0.0.1:0
+  admin: 127.0.0.1:0
+{listen}limits:
+{limits}plans:
+{plans}{more}upstreams:
+  up:
+    rest:
+      base_url: http://{upstream}
+      allow_special_use: [127.0.0.0/8]
+      credential: {{ header: X-Api-Key }}
+{rest}      tools:
+        - name: get_any
+          description: Reads one item.
+          read_only: true
+          loose_schema_because: the hostile cases want to send anything
+          request: {{ path: "/v1/items/{{id}}" }}
+          input:
+            type: object
+            additionalProperties: false
+            required: [id]
+            properties: {{ id: {{ type: string, maxLength: 256 }} }}
+        - name: del_item
+          description: Removes one item.
+          loose_schema_because: the hostile cases want to send anything
+          request: {{ method: DELETE, path: "/v1/items/{{id}}" }}
+          input:
+            type: object
+            additionalProperties: false
+            required: [id]
+            properties: {{ id: {{ type: string, maxLength: 256 }} }}
+        - name: files
+          description: Reads one file.
+          read_only: true
+          loose_schema_because: the hostile cases want to send anything
+          request: {{ path: "/f/{{path*}}" }}
+          input:
+            type: object
+            additionalProperties: false
+            required: [path]
+            properties: {{ path: {{ type: string, maxLength: 256 }} }}
+        - name: search
+          description: Finds items.
+          read_only: true
+          request: {{ path: /v1/search, query: {{ q: $q, tag: {{ argument: tag }} }} }}
+          input:
+            type: object
+            additionalProperties: false
+            required: [q]
+            properties:
+              q: {{ type: string, maxLength: 64 }}
+              tag: {{ type: array, maxItems: 100, items: {{ type: string, maxLength: 16 }} }}
+        - name: note
+          description: Leaves a note.
+          loose_schema_because: the hostile cases want to send anything
+          request: {{ method: POST, path: /v1/notes, headers: {{ X-Note: $note }} }}
+          input:
+            type: object
+            additionalProperties: false
+            required: [note]
+            properties: {{ note: {{ type: string, maxLength: 256 }} }}
+        - name: create
+          description: Makes an item.
+          loose_schema_because: the hostile cases want to send anything
+          request: {{ method: POST, path: /v1/items, body: {{ name: $name, qty: $qty, meta: $meta }} }}
+          input:
+            type: object
+            additionalProperties: false
+            required: [name]
+            properties:
+              name: {{ type: string, minLength: 1, maxLength: 64 }}
+              qty: {{ type: integer, minimum: 0, maximum: 1000000 }}
+              meta: {{ type: object }}
+{tools}"#
+    )
+}
