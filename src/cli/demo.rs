@@ -15,7 +15,6 @@ use std::{
 use clap::Args;
 use data_encoding::HEXLOWER;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::upstream::Bookshop;
 use crate::{
@@ -53,6 +52,8 @@ pub struct DemoArgs {
 
 /// Runs the command.
 pub async fn run(desk: &Desk, args: &DemoArgs) -> Result<(), Failure> {
+    // From here on a signal is remembered until the demo can clean up after itself.
+    let mut signals = serve::Signals::listen()?;
     let home = Home::make(&*desk.entropy)?;
     let secret = random_text(&*desk.entropy);
     let shop = Bookshop::open(Secret::new(secret.expose().clone()))
@@ -67,7 +68,7 @@ pub async fn run(desk: &Desk, args: &DemoArgs) -> Result<(), Failure> {
     let told = tell(&desk, &home, &shop, running.public, &key).await;
     if told.is_ok() && !args.once {
         desk.output.note("\nServing until Ctrl-C.");
-        until_told_to_stop().await;
+        signals.one().await;
     }
     running.stop().await;
     told
@@ -197,19 +198,6 @@ fn random_text(entropy: &dyn Entropy) -> SecretString {
     let mut random = [0; 24];
     entropy.fill(&mut random);
     Secret::new(HEXLOWER.encode(&random))
-}
-
-async fn until_told_to_stop() {
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
 }
 
 #[cfg(test)]

@@ -82,13 +82,15 @@ pub async fn start(desk: &Desk, records: &AccessRecords) -> Result<Running, Fail
     Ok(Box::pin(serve::start(gateway, Some(source))).await?)
 }
 
-struct Signals {
+/// SIGTERM and Ctrl-C, remembered from when listening began.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Failure> {
+    /// Listens from now on; the signals no longer end the process by themselves.
+    pub fn listen() -> Result<Self, Failure> {
         let listen =
             |kind| signal(kind).map_err(|error| Failure::failed(format_args!("signals: {error}")));
         Ok(Self {
@@ -97,7 +99,8 @@ impl Signals {
         })
     }
 
-    async fn one(&mut self) {
+    /// Waits for one of them.
+    pub async fn one(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

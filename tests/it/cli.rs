@@ -5,6 +5,7 @@ mod credentials;
 mod demo;
 mod help;
 mod licenses;
+mod serving;
 mod start;
 mod tools;
 
