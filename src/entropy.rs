@@ -29,6 +29,29 @@ impl Entropy for OsEntropy {
     }
 }
 
+/// A generator seeded once by the operating system: for ids, which are made for every request and
+/// need to be distinct, not secret. A system call for each would cost more than all policies.
+#[derive(Debug)]
+pub struct IdEntropy(Mutex<StdRng>);
+
+impl IdEntropy {
+    /// Seeded from `source`.
+    pub fn seeded_by(source: &dyn Entropy) -> Self {
+        let mut seed = [0; 32];
+        source.fill(&mut seed);
+        Self(Mutex::new(StdRng::from_seed(seed)))
+    }
+}
+
+impl Entropy for IdEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .fill_bytes(bytes);
+    }
+}
+
 /// A generator whose output a test knows beforehand.
 #[derive(Debug)]
 pub struct SeededEntropy(Mutex<StdRng>);

@@ -14,7 +14,7 @@ use crate::{
     auth::{AuthParts, Authenticator, Watcher},
     clock::{Clock, SharedClock},
     config::Config,
-    entropy::SharedEntropy,
+    entropy::{IdEntropy, SharedEntropy},
     http::{
         self, EdgeParts,
         admin::{AdminParts, admin},
@@ -148,7 +148,7 @@ impl Gateway {
             observe: Observe {
                 sinks,
                 clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy),
+                entropy: Arc::new(IdEntropy::seeded_by(&*entropy)),
             },
             authorities: Authorities::of(&config),
             origins: Origins::of(&config),

@@ -30,6 +30,13 @@ const MAX_ARGUMENT_NODES: usize = 10_000;
 /// Most JSON values inside one answer; the answer's size is limited before.
 const MAX_ANSWER_NODES: usize = 1_000_000;
 
+/// Most single checks, values times schemas, that one call may cost. A bound that counts holds on
+/// any machine; one in milliseconds would refuse by the neighbours' load.
+const MAX_ARGUMENT_CHECKS: usize = 1_000_000;
+
+/// The same for one answer.
+const MAX_ANSWER_CHECKS: usize = 20_000_000;
+
 /// Deepest arguments; deeper ones would let recursive code run out of stack.
 const MAX_ARGUMENT_DEPTH: usize = 64;
 
@@ -51,6 +58,8 @@ pub struct OutputSchema(Compiled);
 struct Compiled {
     json: Value,
     validator: Validator,
+    /// So many values that checking each against every schema stays affordable.
+    most_nodes: usize,
 }
 
 impl InputSchema {
@@ -59,12 +68,12 @@ impl InputSchema {
     /// `format: uri` is narrower here than in RFC 3986: `http` and `https` only, because
     /// `javascript:` and `file:` are URIs too.
     pub fn compile(schema: &Value) -> Result<Self, SchemaFault> {
-        let dialect = limits::measure(schema)?;
+        let measured = limits::measure(schema)?;
         if schema.get("type").and_then(Value::as_str) != Some("object") {
             return Err(SchemaFault::RootNotObject);
         }
-        let options = options(dialect).with_format("uri", is_web_address);
-        Compiled::build(schema, &options).map(Self)
+        let options = options(measured.dialect).with_format("uri", is_web_address);
+        Compiled::build(schema, &options, measured, MAX_ARGUMENT_CHECKS).map(Self)
     }
 
     /// Are these arguments what the schema allows? At most [`MAX_VIOLATIONS`] reasons why not.
@@ -82,8 +91,9 @@ impl InputSchema {
 impl OutputSchema {
     /// Compiles the schema of a tool's answer, formats asserted.
     pub fn compile(schema: &Value) -> Result<Self, SchemaFault> {
-        let dialect = limits::measure(schema)?;
-        Compiled::build(schema, &options(dialect)).map(Self)
+        let measured = limits::measure(schema)?;
+        let options = options(measured.dialect);
+        Compiled::build(schema, &options, measured, MAX_ANSWER_CHECKS).map(Self)
     }
 
     /// Is this answer what the schema allows? At most [`MAX_VIOLATIONS`] reasons why not.
@@ -98,18 +108,24 @@ impl OutputSchema {
 }
 
 impl Compiled {
-    fn build(schema: &Value, options: &ValidationOptions<'_>) -> Result<Self, SchemaFault> {
+    fn build(
+        schema: &Value,
+        options: &ValidationOptions<'_>,
+        measured: limits::Measured,
+        checks: usize,
+    ) -> Result<Self, SchemaFault> {
         let validator = options
             .build(schema)
             .map_err(|error| SchemaFault::from_build(&error))?;
         Ok(Self {
             json: schema.clone(),
             validator,
+            most_nodes: checks / measured.schemas.max(1),
         })
     }
 
     fn check(&self, value: &Value, nodes: usize, depth: usize) -> Result<(), Vec<Violation>> {
-        if !limits::fits(value, nodes, depth) {
+        if !limits::fits(value, nodes.min(self.most_nodes), depth) {
             return Err(vec![Violation::too_large()]);
         }
         if self.validator.is_valid(value) {

@@ -1,6 +1,12 @@
 //! Hears of changes that other processes made: an epoch in the store, read twice a second.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +31,8 @@ pub struct Watcher {
     authenticator: Arc<Authenticator>,
     changes: watch::Sender<Change>,
     forget: Vec<Box<dyn Fn() + Send + Sync>>,
+    /// Was the last look in vain? Said once, not twice a second.
+    silent: AtomicBool,
 }
 
 impl Watcher {
@@ -39,6 +47,7 @@ impl Watcher {
             authenticator,
             changes: watch::Sender::default(),
             forget,
+            silent: AtomicBool::new(false),
         }
     }
 
@@ -52,12 +61,19 @@ impl Watcher {
         match self.store.epoch().await {
             Ok(epoch) => {
                 self.authenticator.hear();
+                if self.silent.swap(false, Ordering::AcqRel) {
+                    tracing::info!("store.heard_again");
+                }
                 if self.changes.borrow().epoch != epoch {
                     self.forget_all();
                     self.changes.send_modify(|change| change.epoch = epoch);
                 }
             }
-            Err(error) => tracing::warn!(%error, "store.epoch_unreadable"),
+            Err(error) => {
+                if !self.silent.swap(true, Ordering::AcqRel) {
+                    tracing::warn!(%error, "store.silent");
+                }
+            }
         }
     }
 

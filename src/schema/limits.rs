@@ -26,6 +26,15 @@ pub const MAX_PATTERNS: usize = 64;
 /// Deepest JSON nesting: two levels for each schema, and room for constants.
 const MAX_JSON_DEPTH: usize = 2 * MAX_DEPTH + 16;
 
+/// What is known of a schema before it is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// What it is written in.
+    pub dialect: Dialect,
+    /// How many schemas it is made of, each reference counted as what it stands for.
+    pub schemas: usize,
+}
+
 /// Which JSON Schema a schema is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -155,7 +164,7 @@ pub fn fits(value: &Value, nodes: usize, depth: usize) -> bool {
 
 /// Refuses what is too large, too deep, too wide, self-referring or remote; otherwise says which
 /// dialect it is.
-pub fn measure(schema: &Value) -> Result<Dialect, SchemaFault> {
+pub fn measure(schema: &Value) -> Result<Measured, SchemaFault> {
     check_bytes(schema)?;
     let Value::Object(map) = schema else {
         return Err(SchemaFault::RootNotObject);
@@ -168,8 +177,11 @@ pub fn measure(schema: &Value) -> Result<Dialect, SchemaFault> {
         definitions: 0,
         patterns: 0,
     };
-    walk.visit(schema, "", 1)?;
-    Ok(dialect)
+    let size = walk.visit(schema, "", 1)?;
+    Ok(Measured {
+        dialect,
+        schemas: usize::try_from(size.schemas).unwrap_or(usize::MAX),
+    })
 }
 
 fn check_bytes(schema: &Value) -> Result<(), SchemaFault> {
