@@ -17,6 +17,12 @@ impl SessionKey {
         Self(bytes)
     }
 
+    /// A made-up session.
+    #[cfg(test)]
+    pub const fn for_tests(number: u8) -> Self {
+        Self([number; 16])
+    }
+
     /// What a limiter counts by.
     pub const fn to_bytes(self) -> [u8; 16] {
         self.0

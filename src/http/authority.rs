@@ -48,6 +48,11 @@ impl Authorities {
             let port = url.port_or_known_default().unwrap_or(443);
             names.insert(format!("{host}:{port}").to_ascii_lowercase());
         }
+        if config.listen.public.ip().is_loopback() {
+            // Known by the look-up below; other ports, as behind a forwarder, are parsed.
+            names.insert(config.listen.public.to_string());
+            names.insert(format!("localhost:{}", config.listen.public.port()));
+        }
         let loopback = if config.listen.public.ip().is_loopback() {
             Loopback::Served
         } else {
@@ -94,8 +99,23 @@ fn authority(request: &Request) -> Option<Authority> {
     well_formed.then_some(authority)
 }
 
+impl Authorities {
+    /// The usual request: an origin-form target, one `Host`, spelled as we know it.
+    fn is_plainly_ours(&self, request: &Request) -> bool {
+        let mut fields = request.headers().get_all(HOST).iter();
+        let (Some(field), None) = (fields.next(), fields.next()) else {
+            return false;
+        };
+        request.uri().authority().is_none()
+            && field.to_str().is_ok_and(|host| self.0.names.contains(host))
+    }
+}
+
 impl Check for Authorities {
     fn check(&self, request: &Request) -> Result<(), EdgeRefusal> {
+        if self.is_plainly_ours(request) {
+            return Ok(());
+        }
         let authority = authority(request).ok_or(EdgeRefusal::AuthorityMalformed)?;
         if self.knows(&authority) {
             Ok(())

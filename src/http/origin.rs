@@ -1,13 +1,20 @@
 //! Which web pages may call: `Origin` against a list, and CORS for those on it.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use axum::extract::Request;
+use axum::{body::Body, extract::Request, response::Response};
+use futures_util::future::Either;
 use http::{
     HeaderName, HeaderValue, Method,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+use tower::{Layer, Service};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 use url::{Origin, Url};
 
 use super::{authority::is_loopback, check::Check, refusal::EdgeRefusal};
@@ -92,6 +99,50 @@ impl Origins {
     }
 }
 
+/// CORS for requests that come from a page; all others pass by it, since it only adds headers that
+/// browsers read.
+#[derive(Clone)]
+pub struct PagesOnly(pub CorsLayer);
+
+/// A service that browsers may read.
+#[derive(Clone)]
+pub struct ForPages<S> {
+    cors: Cors<S>,
+    inner: S,
+}
+
+impl<S: Clone> Layer<S> for PagesOnly {
+    type Service = ForPages<S>;
+
+    fn layer(&self, inner: S) -> ForPages<S> {
+        ForPages {
+            cors: self.0.layer(inner.clone()),
+            inner,
+        }
+    }
+}
+
+impl<S> Service<Request> for ForPages<S>
+where
+    S: Service<Request, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<<Cors<S> as Service<Request>>::Future, S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if request.headers().contains_key(ORIGIN) {
+            Either::Left(self.cors.call(request))
+        } else {
+            Either::Right(self.inner.call(request))
+        }
+    }
+}
+
 impl Check for Origins {
     fn check(&self, request: &Request) -> Result<(), EdgeRefusal> {
         let mut fields = request.headers().get_all(ORIGIN).iter();
@@ -105,8 +156,6 @@ impl Check for Origins {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
-
     use super::*;
 
     fn check(loopback: Loopback, origins: &[&str]) -> bool {

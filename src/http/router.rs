@@ -12,7 +12,7 @@ use super::{
     endpoint::{self, Endpoint},
     head::HeadBounds,
     observe::Observe,
-    origin::Origins,
+    origin::{Origins, PagesOnly},
     refusal::EdgeRefusal,
     reply,
 };
@@ -81,7 +81,7 @@ pub fn public(parts: EdgeParts) -> Router {
         // A page that may not call learns nothing, not even whether its key is good.
         .layer(CheckLayer(origins))
         // Preflights are answered here: browsers send them without credentials.
-        .layer(cors);
+        .layer(PagesOnly(cors));
     let mut router = Router::new();
     for route in ROUTES {
         let methods = match route.access {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::{Abortable, Aborted};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
@@ -102,12 +103,10 @@ impl McpServer {
                 let session = exchange.principal.session();
                 let kept = record.clone();
                 let future = Box::pin(async move {
-                    let entry = running.enter(session, id);
-                    tokio::select! {
-                        biased;
-                        result = answer => result,
-                        () = entry.cancelled() => cancelled(&kept),
-                    }
+                    let (_entry, cancellation) = running.enter(session, id);
+                    Abortable::new(answer, cancellation)
+                        .await
+                        .unwrap_or_else(|Aborted| cancelled(&kept))
                 });
                 Detached::new(future, self.parts.detached.clone()).await
             }

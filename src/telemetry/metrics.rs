@@ -1,14 +1,15 @@
 //! Counters and histograms in the OpenMetrics text format, with labels from closed sets.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text::encode},
+    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
 use super::record::Fields;
+use crate::names::{ToolName, UpstreamName};
 
 /// Seconds: half a millisecond to a minute.
 const BUCKETS: [f64; 12] = [
@@ -24,9 +25,19 @@ struct RequestLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
-    upstream: String,
-    tool: String,
+    upstream: Name<UpstreamName>,
+    tool: Name<ToolName>,
     outcome: &'static str,
+}
+
+/// A name of the configuration as a label's value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Name<T>(T);
+
+impl<T: std::fmt::Display> EncodeLabelValue for Name<T> {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        write!(encoder, "{}", self.0)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -140,8 +151,8 @@ impl Metrics {
         self.duration.observe(took.as_secs_f64());
         if let (Some(upstream), Some(tool)) = (&fields.upstream, &fields.tool) {
             let labels = CallLabels {
-                upstream: upstream.to_string(),
-                tool: tool.to_string(),
+                upstream: Name(upstream.clone()),
+                tool: Name(tool.clone()),
                 outcome: fields.outcome.as_str(),
             };
             self.calls.get_or_create(&labels).inc();
