@@ -39,17 +39,20 @@ Exit codes:
 
 Data goes to standard output, everything else to standard error.";
 
+/// Options that every command takes.
+const EVERYWHERE: &str = "Everywhere";
+
 /// A standalone remote MCP gateway: license key in, upstream API call out, credentials never leave
 /// the server.
 #[derive(Debug, Parser)]
 #[command(name = "wicketgate", version, about, after_help = EXIT_CODES)]
 struct Cli {
     /// The configuration file. Default: the one `WICKETGATE_CONFIG` names, else `wicketgate.yaml`
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
 
     /// Print one JSON document instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 
     #[command(subcommand)]

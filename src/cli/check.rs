@@ -22,6 +22,8 @@ pub fn run(desk: &Desk, args: &CheckArgs) -> Result<(), Failure> {
             Failure::bad_configuration(faults.join("; ")).fix("see `wicketgate config reference`")
         );
     }
+    // What `serve` would refuse: a key file that others can read, or that holds no key.
+    desk.keyring(&loaded.config)?;
     let warnings = &loaded.warnings;
     if args.strict && !warnings.is_empty() {
         let mut failure = Failure::bad_configuration(format_args!(

@@ -134,6 +134,10 @@ async fn list(desk: &Desk) -> Result<(), Failure> {
         rows,
     );
     desk.output.show(&machine, table);
+    if stored.is_empty() {
+        desk.output
+            .note("no credentials yet; store one with `wicketgate credential set UPSTREAM`");
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use super::{
     failure::Failure,
     key,
     new_file::{self, cannot, exists},
-    open::Desk,
+    open::{Desk, Named},
 };
 
 /// What is written.
@@ -22,22 +22,25 @@ const EXAMPLE: &str = include_str!("init/wicketgate.yaml");
 /// Write a configuration to start from and a master key
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Where; made when it is not there
-    #[arg(default_value = ".")]
-    directory: PathBuf,
+    /// Where; made when it is not there. Left out: beside the configuration file
+    directory: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
-    let here = args.directory == Path::new(".");
-    let place = |name: &str| {
-        if here {
-            PathBuf::from(name)
-        } else {
-            args.directory.join(name)
+    let config = match (&args.directory, desk.named) {
+        (Some(_), Named::OnCommandLine) => {
+            return Err(
+                Failure::usage("both a directory and --config say where the file goes")
+                    .fix("keep one of them"),
+            );
         }
+        (Some(directory), _) if directory != Path::new(".") => directory.join("wicketgate.yaml"),
+        (Some(_), _) => PathBuf::from("wicketgate.yaml"),
+        (None, _) => desk.config.clone(),
     };
-    let (config, data) = (place("wicketgate.yaml"), place("data"));
+    let folder = config.parent().unwrap_or(Path::new(""));
+    let data = folder.join("data");
     let key_file = data.join("master.key");
     // Look first, so that a refusal leaves nothing behind; `create_new` still decides.
     for file in [&config, &key_file] {
@@ -45,7 +48,9 @@ pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
             return Err(exists(file));
         }
     }
-    fs::create_dir_all(&args.directory).map_err(|error| cannot(&args.directory, &error))?;
+    if folder != Path::new("") {
+        fs::create_dir_all(folder).map_err(|error| cannot(folder, &error))?;
+    }
     if !data.is_dir() {
         DirBuilder::new()
             .mode(0o700)
@@ -56,7 +61,8 @@ pub fn run(desk: &Desk, args: &InitArgs) -> Result<(), Failure> {
     new_file::create(&key_file, 0o600, key.expose())?;
     new_file::create(&config, 0o644, EXAMPLE)?;
 
-    let option = if here {
+    let found_without = args.directory.is_none() && desk.named != Named::OnCommandLine;
+    let option = if found_without || config == Path::new("wicketgate.yaml") {
         String::new()
     } else {
         format!(" -c {}", config.display())

@@ -13,7 +13,7 @@ use crate::{
         self, Config, KeyConfig, Loaded, SecretSource, StoreConfig, environment::Environment,
         secrets::resolve_secret,
     },
-    crypto::{Keyring, KeyringError, MasterKey, MasterKeyId, read_key_file},
+    crypto::{KeyFileError, Keyring, KeyringError, MasterKey, MasterKeyId, read_key_file},
     entropy::{OsEntropy, SharedEntropy},
     names::UpstreamName,
     secret::SecretString,
@@ -25,12 +25,23 @@ use crate::{
 /// Who changes things from here, in the audit trail.
 pub const ACTOR: &str = "cli";
 
+/// What says which configuration file is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// `-c FILE`
+    OnCommandLine,
+    /// `WICKETGATE_CONFIG`, or nothing.
+    Elsewhere,
+}
+
 /// What every command is given.
 pub struct Desk {
     /// Where results go.
     pub output: Output,
     /// The configuration file.
     pub config: PathBuf,
+    /// What names it.
+    pub named: Named,
     /// The machine's clock.
     pub clock: SharedClock,
     /// The operating system's randomness.
@@ -52,12 +63,17 @@ impl Desk {
     /// For this configuration file; none: `WICKETGATE_CONFIG`, else `wicketgate.yaml`.
     pub fn new(output: Output, config: Option<PathBuf>) -> Self {
         let environment = Environment::process();
+        let named = match config {
+            Some(_) => Named::OnCommandLine,
+            None => Named::Elsewhere,
+        };
         let config = config
             .or_else(|| environment.config_path())
             .unwrap_or_else(|| PathBuf::from("wicketgate.yaml"));
         Self {
             output,
             config,
+            named,
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy),
             environment,
@@ -70,6 +86,7 @@ impl Desk {
         Self {
             output: self.output,
             config,
+            named: Named::Elsewhere,
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             environment: Environment::from_map::<String, String>([]),
@@ -179,7 +196,8 @@ impl Desk {
             .map_err(|error| Failure::bad_configuration(format_args!("{place}: {error}")))
     }
 
-    fn keyring(&self, config: &Config) -> Result<Keyring, Failure> {
+    /// The master keys, which must be readable by this user alone.
+    pub fn keyring(&self, config: &Config) -> Result<Keyring, Failure> {
         let mut keys = Vec::with_capacity(config.keys.len());
         for key in &config.keys {
             let wrong = |error: KeyringError| {
@@ -200,12 +218,21 @@ impl Desk {
         if let Some(file) = &key.file {
             let path = self.folder().join(file);
             return read_key_file(&path).map_err(|error| {
-                Failure::bad_configuration(format_args!("{} {error}", path.display())).fix(
-                    format_args!(
-                        "`chmod 600 {}` closes it; if it is not there, {MAKE_KEY}",
-                        path.display()
-                    ),
-                )
+                let shown = path.display();
+                let fix = match &error {
+                    KeyFileError::Open(_) => format!("chmod 600 {shown}"),
+                    KeyFileError::Owner { .. } => {
+                        format!("chown it to this user, or run as its owner: {shown}")
+                    }
+                    KeyFileError::NotRegular => {
+                        "name the file itself, or a copy of it that only this user can read"
+                            .to_owned()
+                    }
+                    KeyFileError::Io(_) | KeyFileError::Changed | KeyFileError::NotText => {
+                        format!("restore it from its copy; a new installation: {MAKE_KEY}")
+                    }
+                };
+                Failure::bad_configuration(format_args!("{shown} {error}")).fix(fix)
             });
         }
         let missing = || {

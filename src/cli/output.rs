@@ -4,7 +4,7 @@
 use std::{fmt, io::Write};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::json;
 
@@ -25,6 +25,9 @@ pub enum Format {
 pub struct Output {
     format: Format,
 }
+
+/// Blanks between columns.
+const PADDING: u16 = 2;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -109,24 +112,55 @@ pub fn finding(problem: &Problem) -> String {
     )
 }
 
-/// A table with a head and no frame, as wide as the terminal at most.
+/// A table with a head and no frame, as wide as the terminal where its words allow that.
 pub fn table<const N: usize>(
     head: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> String {
+    arranged(Some(head), rows, terminal_width())
+}
+
+/// Names and their values, one pair a line.
+pub fn pairs(rows: impl IntoIterator<Item = [String; 2]>) -> String {
+    arranged(None, rows, terminal_width())
+}
+
+fn terminal_width() -> Option<u16> {
+    terminal_size::terminal_size().map(|(width, _)| width.0)
+}
+
+fn arranged<const N: usize>(
+    head: Option<[&str; N]>,
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: Option<u16>,
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    if let Some((width, _)) = terminal_size::terminal_size() {
+    if let Some(width) = width {
         table
             .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_width(width.0);
+            .set_width(width);
     }
-    table.set_header(head.map(str::to_uppercase));
+    let mut longest = [0; N];
+    let mut measured = |cells: [String; N]| {
+        for (longest, cell) in longest.iter_mut().zip(&cells) {
+            let words = cell.split_whitespace().map(|word| word.chars().count());
+            *longest = words.fold(*longest, usize::max);
+        }
+        cells
+    };
+    if let Some(head) = head {
+        table.set_header(measured(head.map(str::to_uppercase)));
+    }
     for row in rows {
-        table.add_row(row.map(|cell| plain(&cell)));
+        table.add_row(measured(row.map(|cell| plain(&cell))));
     }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+    for (column, longest) in table.column_iter_mut().zip(longest) {
+        column.set_padding((0, PADDING));
+        // A word is never broken: an id that spans lines cannot be copied.
+        let least = u16::try_from(longest).unwrap_or(u16::MAX);
+        let least = Width::Fixed(least.saturating_add(PADDING));
+        column.set_constraint(ColumnConstraint::LowerBoundary(least));
     }
     let lines: Vec<_> = table
         .lines()
@@ -170,6 +204,26 @@ mod tests {
         assert_eq!(
             plain("a\u{1b}[31mb\u{202e}c\nd"),
             "a\u{fffd}[31mb\u{fffd}c\nd"
+        );
+    }
+
+    #[test]
+    fn a_narrow_terminal_breaks_between_words_only() {
+        let rows = || {
+            [[
+                "lic_06h0advx39xjv10yw4w7zgmshw".to_owned(),
+                "First customer".to_owned(),
+            ]]
+        };
+        let narrow = arranged(Some(["id", "name"]), rows(), Some(20));
+        assert_eq!(
+            narrow,
+            "ID                              NAME\n\
+             lic_06h0advx39xjv10yw4w7zgmshw  First\n                                customer"
+        );
+        assert_eq!(
+            arranged(None, rows(), Some(80)),
+            "lic_06h0advx39xjv10yw4w7zgmshw  First customer"
         );
     }
 

@@ -11,6 +11,7 @@ mod config_files;
 mod first_contact;
 mod ledger;
 mod ledger_schedule;
+mod readme;
 mod store;
 mod store_faults;
 mod store_usage;

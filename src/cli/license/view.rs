@@ -126,7 +126,11 @@ pub async fn list(desk: &Desk, args: ListArgs) -> Result<(), Failure> {
     desk.output.show(&machine, table);
     if licenses.is_empty() {
         desk.output
-            .note("no licenses; make one with `wicketgate license issue`");
+            .note(if filter.plan.is_none() && args.status.is_none() {
+                "no licenses yet; make one with `wicketgate license issue`"
+            } else {
+                "no license of that kind"
+            });
     }
     Ok(())
 }
@@ -157,21 +161,18 @@ pub async fn show(desk: &Desk, args: ShowArgs) -> Result<(), Failure> {
             .join(", "),
         None => "as the plan".to_owned(),
     };
-    let about = output::table(
-        ["license", ""],
+    let about = output::pairs([
+        ["id".to_owned(), license.id.to_string()],
+        ["name".to_owned(), license.name.clone()],
+        ["plan".to_owned(), license.plan.to_string()],
         [
-            ["id".to_owned(), license.id.to_string()],
-            ["name".to_owned(), license.name.clone()],
-            ["plan".to_owned(), license.plan.to_string()],
-            [
-                "status".to_owned(),
-                Standing::of(&license, now).as_str().to_owned(),
-            ],
-            ["tools".to_owned(), tools],
-            ["issued".to_owned(), minute(license.created)],
-            ["expires".to_owned(), until(license.expires)],
+            "status".to_owned(),
+            Standing::of(&license, now).as_str().to_owned(),
         ],
-    );
+        ["tools".to_owned(), tools],
+        ["issued".to_owned(), minute(license.created)],
+        ["expires".to_owned(), until(license.expires)],
+    ]);
     let keys = output::table(
         ["key", "issued", "expires"],
         keys.iter()

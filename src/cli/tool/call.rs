@@ -14,7 +14,7 @@ use crate::{
     names::{ToolName, UpstreamName},
     schema::InputSchema,
     upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, UpstreamError},
-    vault::OperatorAct,
+    vault::{OperatorAct, VaultError},
 };
 
 /// Call one tool with the operator's credential, or only show the request (`--dry-run`)
@@ -54,7 +54,8 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
                 opened
                     .vault
                     .operator_open(OperatorAct::at_command_line(), upstream)
-                    .await?,
+                    .await
+                    .map_err(|error| unopened(error, upstream))?,
             )
         }
         None => None,
@@ -92,6 +93,15 @@ fn find(desk: &Desk, config: &Config, name: &ToolName) -> Result<BoundTool, Fail
 fn prepare(tool: &BoundTool, arguments: &Value) -> Result<Box<dyn Prepared>, Failure> {
     check(tool, arguments)?;
     tool.target.prepare(arguments).map_err(Failure::failed)
+}
+
+fn unopened(error: VaultError, upstream: &UpstreamName) -> Failure {
+    if matches!(error, VaultError::Missing) {
+        Failure::failed(format_args!("no credential is stored for `{upstream}`"))
+            .fix(format_args!("wicketgate credential set {upstream}"))
+    } else {
+        error.into()
+    }
 }
 
 fn explain(error: UpstreamError, upstream: &UpstreamName) -> Failure {

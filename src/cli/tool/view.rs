@@ -131,15 +131,12 @@ pub fn show(desk: &Desk, args: &ShowArgs) -> Result<(), Failure> {
         "output": tool.output,
         "request": request,
     });
-    let head = output::table(
-        ["tool", ""],
-        [
-            ["name".to_owned(), tool.name.to_string()],
-            ["upstream".to_owned(), place.upstream.to_string()],
-            ["effect".to_owned(), place.effect().to_owned()],
-            ["description".to_owned(), tool.description.clone()],
-        ],
-    );
+    let head = output::pairs([
+        ["name".to_owned(), tool.name.to_string()],
+        ["upstream".to_owned(), place.upstream.to_string()],
+        ["effect".to_owned(), place.effect().to_owned()],
+        ["description".to_owned(), tool.description.clone()],
+    ]);
     let human = format!("{head}\n\ninput\n{:#}\n\nrequest\n{request:#}", tool.input);
     desk.output.show(&machine, human);
     Ok(())

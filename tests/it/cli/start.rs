@@ -50,6 +50,22 @@ fn init_makes_its_directory_and_names_the_file_in_what_comes_next() {
 }
 
 #[test]
+fn init_writes_the_file_that_is_named() {
+    let place = Place::empty();
+    let ran = place.run("-c etc/gate.yaml init --json").done().json();
+    assert_eq!(ran["config"], "etc/gate.yaml");
+    assert_eq!(ran["master_key"], "etc/data/master.key");
+    assert_eq!(ran["next"][2], "wicketgate -c etc/gate.yaml serve");
+    assert_eq!(mode(&place, "etc/data/master.key"), 0o600);
+    assert!(!place.path("wicketgate.yaml").exists());
+    place.run("check -c etc/gate.yaml").done();
+
+    let ran = place.run("-c other.yaml init elsewhere").refused(2);
+    assert!(ran.err.contains("--config"), "{}", ran.err);
+    assert!(!place.path("other.yaml").exists() && !place.path("elsewhere").exists());
+}
+
+#[test]
 fn init_overwrites_nothing() {
     let place = Place::initialised();
     let config = fs::read(place.path("wicketgate.yaml")).unwrap();
@@ -115,12 +131,14 @@ fn a_master_key_that_others_can_read_is_refused() {
     let place = Place::initialised();
     let key = place.path("data/master.key");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    let ran = place.run("license list").refused(78);
-    assert!(
-        ran.err.contains("master.key") && ran.err.contains("0600"),
-        "{}",
-        ran.err
-    );
+    for line in ["check", "license list", "serve"] {
+        let ran = place.run(line).refused(78);
+        assert!(
+            ran.err.contains("master.key") && ran.err.contains("0600"),
+            "{line}: {}",
+            ran.err
+        );
+    }
 }
 
 #[test]
