@@ -80,6 +80,11 @@ enum Command {
     Health(health::HealthArgs),
 }
 
+/// The whole command line, for its documentation.
+pub fn command_line() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the program with these arguments, the program's name first.
 pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
@@ -114,7 +119,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Key(command) => key::run(desk, &command),
         Command::Tool(command) => tool::run(desk, command).await,
         Command::Config(command) => config::run(desk, &command),
-        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Completions(args) => completions::run(&args, command_line()),
         Command::Health(args) => health::run(desk, args).await,
     }
 }

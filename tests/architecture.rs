@@ -85,6 +85,28 @@ fn imports_fall() {
 }
 
 #[test]
+fn newcomers_read_the_same_floors() {
+    let lib = tree::rust("src/")
+        .find(|file| file.path == "src/lib.rs")
+        .expect("src/lib.rs");
+    let rows = lib.text.lines().filter_map(|line| {
+        let mut cells = line.strip_prefix("//! |")?.split('|').map(str::trim);
+        let floor: usize = cells.next()?.parse().ok()?;
+        let modules = cells.next()?.split(' ');
+        let modules: Vec<&str> = modules.map(|name| name.trim_matches('`')).collect();
+        Some((floor, modules))
+    });
+    let mut told: Vec<(usize, Vec<&str>)> = rows.collect();
+    told.reverse();
+    let held: Vec<(usize, Vec<&str>)> = FLOORS
+        .iter()
+        .enumerate()
+        .map(|(below, modules)| (below + 1, modules.to_vec()))
+        .collect();
+    assert_eq!(told, held, "the table in src/lib.rs and FLOORS differ");
+}
+
+#[test]
 fn modules_of_a_floor_form_no_circle() {
     let mut knows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (_, from, to, _) in imports() {

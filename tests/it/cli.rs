@@ -5,6 +5,7 @@ mod credentials;
 mod demo;
 mod help;
 mod licenses;
+mod reference;
 mod serving;
 mod start;
 mod tools;

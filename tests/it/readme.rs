@@ -144,7 +144,9 @@ fn commands_in_documents_exist() {
             if line.last() == Some(&"…") {
                 line.pop();
             }
-            line.push("--help");
+            if names[0] != "help" {
+                line.push("--help");
+            }
             let help = place.run_with(&line, "").done().out;
             for option in names.iter().filter(|word| word.starts_with("--")) {
                 let option = option.trim_end_matches(['.', ',']);
@@ -169,6 +171,22 @@ fn links_lead_to_files_and_headings() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// The threat model names `file.rs`: `test`, `test`.
+#[test]
+fn tests_named_in_the_threat_model_exist() {
+    let text = read("docs/threat-model.md");
+    let (mut file, mut seen) = (String::new(), 0);
+    for span in text.split('`').skip(1).step_by(2) {
+        if span.contains('/') && span.ends_with(".rs") {
+            file = read(span);
+        } else if span.contains('_') && !file.is_empty() {
+            assert!(file.contains(&format!("fn {span}(")), "{span}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} tests found");
+}
+
 /// Blocks of YAML in the other documents are parts of an upstream or whole sections.
 #[test]
 fn yaml_in_documents_loads() {
@@ -177,7 +195,7 @@ fn yaml_in_documents_loads() {
             let place = with_the_readmes_configuration();
             let whole = documents::completed(&text);
             fs::write(place.path("wicketgate.yaml"), &whole).unwrap();
-            for name in ["customers.secret", "key-2026a", "key-2026b"] {
+            for name in ["customers.secret", "database-url", "key-2026a", "key-2026b"] {
                 place.run(&format!("key generate --out {name}")).done();
             }
             let ran = place.run("check");

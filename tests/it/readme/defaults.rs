@@ -1,6 +1,8 @@
 //! The table of limits and defaults in the README, made from the real ones.
 
-use wicketgate::config::{Environment, load};
+use std::fmt::Write as _;
+
+use wicketgate::config::{Config, Environment, load};
 
 use super::{documents::read, with_the_readmes_configuration};
 
@@ -33,148 +35,118 @@ fn the_table_of_defaults_is_up_to_date() {
 
 fn table() -> String {
     let mut text = "| what | default | key |\n| --- | --- | --- |\n".to_owned();
-    for (what, value, key) in rows() {
-        text.push_str(&format!("| {what} | {value} | `{key}` |\n"));
+    let (config, calls) = that_says_nothing();
+    let rows = calls_of(&config).into_iter();
+    for (what, value, key) in rows.chain(api_of(&config, &calls)).chain(sizes_of(&config)) {
+        writeln!(text, "| {what} | {value} | `{key}` |").unwrap();
     }
     text
 }
 
-/// From a configuration that says nothing about any of it.
-fn rows() -> Vec<Row> {
+/// A configuration that says nothing about any of it, and how many calls a second its upstream
+/// gets, as the program's warning tells.
+fn that_says_nothing() -> (Config, String) {
     let place = with_the_readmes_configuration();
     let text = "keys: [{ id: k1, file: data/master.key }]\n\
                 upstreams: { api: { rest: { base_url: \"https://api.example.com\", tools: [] } } }\n";
     std::fs::write(place.path("wicketgate.yaml"), text).unwrap();
     let nothing = Environment::from_map::<String, String>([]);
     let loaded = load(&place.path("wicketgate.yaml"), &nothing).unwrap();
-    // Said by the program itself: `no limit: 50 calls a second will be sent`.
-    let warned = loaded.warnings.iter().find_map(|problem| {
+    let calls = loaded.warnings.iter().find_map(|problem| {
         let (_, rest) = problem.message.split_once("no `limit`: ")?;
         Some(rest.split_once(" calls a second")?.0.to_owned())
     });
-    let config = loaded.config;
-    let (limits, listen) = (&config.limits, &config.listen);
-    let api = config.upstreams["api"].rest.as_ref().unwrap();
+    (loaded.config, calls.unwrap())
+}
+
+/// One row for each value of a section.
+macro_rules! rows {
+    ($section:ident, $($what:literal $field:ident $key:literal;)*) => {
+        vec![$(($what, $section.$field.to_string(), concat!($key, stringify!($field)))),*]
+    };
+}
+
+fn calls_of(config: &Config) -> Vec<Row> {
+    let limits = &config.limits;
+    let mut all = rows! { limits,
+        "Calls of one session, which is one license key" session "limits.";
+        "Refused keys of one client address" unauthenticated "limits.";
+    };
     let unlimited = || "not limited".to_owned();
-    assert!(api.limit.is_none() && api.max_queue.is_none() && api.credential.is_none());
-    vec![
-        (
-            "Calls of one session, which is one license key",
-            limits.session.to_string(),
-            "limits.session",
-        ),
+    all.insert(
+        1,
         (
             "Calls of one license in a minute",
             unlimited(),
             "plans.NAME.per_minute",
         ),
+    );
+    all.insert(
+        2,
         (
             "Calls of one license in a UTC day",
             unlimited(),
             "plans.NAME.per_day",
         ),
-        (
-            "Refused keys of one client address",
-            limits.unauthenticated.to_string(),
-            "limits.unauthenticated",
-        ),
+    );
+    all
+}
+
+fn api_of(config: &Config, calls: &str) -> Vec<Row> {
+    let api = config.upstreams["api"].rest.as_ref().unwrap();
+    assert!(api.limit.is_none() && api.max_queue.is_none() && api.credential.is_none());
+    let waiting = 2 * api.max_concurrent.get();
+    let mut all = vec![
         (
             "Calls to one API; said at start when left out",
-            format!("{}/s", warned.unwrap()),
+            format!("{calls}/s"),
             "upstreams.NAME.rest.limit",
         ),
         (
-            "Calls to one API at once",
-            api.max_concurrent.to_string(),
-            "upstreams.NAME.rest.max_concurrent",
-        ),
-        (
             "Calls waiting for one API",
-            (2 * api.max_concurrent.get()).to_string(),
+            waiting.to_string(),
             "upstreams.NAME.rest.max_queue",
-        ),
-        (
-            "Longest wait for a turn at the API",
-            api.max_wait.to_string(),
-            "upstreams.NAME.rest.max_wait",
-        ),
-        (
-            "Longest time to connect to an API",
-            api.connect_timeout.to_string(),
-            "upstreams.NAME.rest.connect_timeout",
-        ),
-        (
-            "Longest wait for an API to begin its answer",
-            api.timeout.to_string(),
-            "upstreams.NAME.rest.timeout",
-        ),
-        (
-            "Further attempts, only of read-only or idempotent calls",
-            api.retries.to_string(),
-            "upstreams.NAME.rest.retries",
-        ),
-        (
-            "Largest answer of an API",
-            api.max_response_bytes.to_string(),
-            "upstreams.NAME.rest.max_response_bytes",
-        ),
-        (
-            "Longest time from a call to its answer",
-            limits.call_timeout.to_string(),
-            "limits.call_timeout",
-        ),
-        (
-            "Largest request body",
-            limits.max_request_bytes.to_string(),
-            "limits.max_request_bytes",
-        ),
-        (
-            "Request bodies held at once",
-            limits.max_in_flight_bytes.to_string(),
-            "limits.max_in_flight_bytes",
-        ),
-        (
-            "Tools in one page of `tools/list`",
-            limits.page_size.to_string(),
-            "limits.page_size",
-        ),
-        (
-            "Open subscriptions of one license",
-            limits.subscriptions_per_license.to_string(),
-            "limits.subscriptions_per_license",
-        ),
-        (
-            "Longest wait for running calls at a stop",
-            limits.drain_timeout.to_string(),
-            "limits.drain_timeout",
-        ),
-        ("MCP listener", listen.public.to_string(), "listen.public"),
-        (
-            "Health and metrics listener, loopback only",
-            listen.admin.to_string(),
-            "listen.admin",
-        ),
-        (
-            "Connections",
-            listen.max_connections.to_string(),
-            "listen.max_connections",
-        ),
-        (
-            "Connections from one address",
-            listen.max_connections_per_address.to_string(),
-            "listen.max_connections_per_address",
         ),
         (
             "Private, loopback and reserved addresses of APIs",
             refused(api.allow_special_use.len()),
             "upstreams.NAME.rest.allow_special_use",
         ),
-        (
-            "Browser origins besides the gateway's own",
-            refused(listen.allowed_origins.len()),
-            "listen.allowed_origins",
-        ),
-    ]
+    ];
+    all.extend(rows! { api,
+        "Calls to one API at once" max_concurrent "upstreams.NAME.rest.";
+        "Longest wait for a turn at the API" max_wait "upstreams.NAME.rest.";
+        "Longest time to connect to an API" connect_timeout "upstreams.NAME.rest.";
+        "Longest wait for an API to begin its answer" timeout "upstreams.NAME.rest.";
+        "Further attempts, only of read-only or idempotent calls" retries "upstreams.NAME.rest.";
+        "Largest answer of an API" max_response_bytes "upstreams.NAME.rest.";
+    });
+    all
+}
+
+fn sizes_of(config: &Config) -> Vec<Row> {
+    let (limits, listen) = (&config.limits, &config.listen);
+    let mut all = rows! { limits,
+        "Longest time from a call to its answer" call_timeout "limits.";
+        "Longest wait for running calls at a stop" drain_timeout "limits.";
+        "Largest request body" max_request_bytes "limits.";
+        "Request bodies held at once" max_in_flight_bytes "limits.";
+        "Tools in one page of `tools/list`" page_size "limits.";
+        "Open subscriptions of one license" subscriptions_per_license "limits.";
+    };
+    all.extend(rows! { listen,
+        "MCP listener" public "listen.";
+        "Health and metrics listener, loopback only" admin "listen.";
+        "Connections" max_connections "listen.";
+        "Connections from one address" max_connections_per_address "listen.";
+    });
+    let origins = refused(listen.allowed_origins.len());
+    all.push((
+        "Browser origins besides the gateway's own",
+        origins,
+        "listen.allowed_origins",
+    ));
+    all
 }
 
 fn refused(listed: usize) -> String {
