@@ -39,6 +39,9 @@ const CONFIG: &str = include_str!("demo/wicketgate.yaml");
 /// The port that documentation and recipes show.
 const USUAL_PORT: u16 = 8080;
 
+/// How often free addresses are looked for: another program may take one meanwhile.
+const MOST_TRIES: u32 = 5;
+
 /// Try it: a sample API, a gateway in front of it, a license, and one call shown step by step
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -54,34 +57,71 @@ pub struct DemoArgs {
 pub async fn run(desk: &Desk, args: &DemoArgs) -> Result<(), Failure> {
     // From here on a signal is remembered until the demo can clean up after itself.
     let mut signals = serve::Signals::listen()?;
-    let home = Home::make(&*desk.entropy)?;
-    let secret = random_text(&*desk.entropy);
-    let shop = Bookshop::open(Secret::new(secret.expose().clone()))
-        .await
-        .map_err(|error| no_address(&error))?;
-    let desk = desk.elsewhere(home.0.join("wicketgate.yaml"));
-    write_configuration(&desk, &home, &shop, args.port)?;
-    let key = issue_license(&desk, &secret).await?;
-    drop(secret);
-
-    let running = serve::start(&desk, &serve::AccessRecords::Nowhere).await?;
-    let told = tell(&desk, &home, &shop, running.public, &key).await;
+    let mut tries = 1;
+    let (stage, running) = loop {
+        let stage = Stage::set(desk, args.port).await?;
+        match serve::start(&stage.desk, &serve::AccessRecords::Nowhere).await {
+            Ok(running) => break (stage, running),
+            Err(_) if args.port.is_none() && tries < MOST_TRIES && stage.lost_an_address() => {
+                tries += 1;
+            }
+            Err(failure) => return Err(failure),
+        }
+    };
+    let told = tell(&stage, running.public).await;
     if told.is_ok() && !args.once {
-        desk.output.note("\nServing until Ctrl-C.");
+        stage.desk.output.note("\nServing until Ctrl-C.");
         signals.one().await;
     }
     running.stop().await;
     told
 }
 
+/// Everything but the running gateway.
+struct Stage {
+    home: Home,
+    shop: Bookshop,
+    desk: Desk,
+    key: LicenseKey,
+    addresses: [SocketAddr; 2],
+}
+
+impl Stage {
+    async fn set(desk: &Desk, port: Option<u16>) -> Result<Self, Failure> {
+        let home = Home::make(&*desk.entropy)?;
+        let secret = random_text(&*desk.entropy);
+        let shop = Bookshop::open(Secret::new(secret.expose().clone()))
+            .await
+            .map_err(|error| no_address(&error))?;
+        let desk = desk.elsewhere(home.0.join("wicketgate.yaml"));
+        let addresses = write_configuration(&desk, &home, &shop, port)?;
+        let key = issue_license(&desk, &secret).await?;
+        Ok(Self {
+            home,
+            shop,
+            desk,
+            key,
+            addresses,
+        })
+    }
+
+    /// Has somebody taken one of the addresses since it was found free?
+    fn lost_an_address(&self) -> bool {
+        self.addresses
+            .iter()
+            .any(|address| TcpListener::bind(address).is_err())
+    }
+}
+
 /// Makes the shown call and prints it with what can be pasted into clients.
-async fn tell(
-    desk: &Desk,
-    home: &Home,
-    shop: &Bookshop,
-    gateway: SocketAddr,
-    key: &LicenseKey,
-) -> Result<(), Failure> {
+async fn tell(stage: &Stage, gateway: SocketAddr) -> Result<(), Failure> {
+    let Stage {
+        home,
+        shop,
+        desk,
+        key,
+        ..
+    } = stage;
     let tour = tour::take(shop, gateway, key).await?;
     let url = format!("http://{gateway}/mcp");
     let recipes = Recipes {
@@ -135,11 +175,12 @@ fn write_configuration(
     home: &Home,
     shop: &Bookshop,
     port: Option<u16>,
-) -> Result<(), Failure> {
+) -> Result<[SocketAddr; 2], Failure> {
     let public = match port {
         Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         None => free_address(USUAL_PORT)?,
     };
+    let admin = free_address(0)?;
     let data = home.0.join("data");
     DirBuilder::new()
         .mode(0o700)
@@ -147,14 +188,15 @@ fn write_configuration(
         .map_err(|error| new_file::cannot(&data, &error))?;
     let text = CONFIG
         .replace("@PUBLIC@", &public.to_string())
-        .replace("@ADMIN@", &free_address(0)?.to_string())
+        .replace("@ADMIN@", &admin.to_string())
         .replace("@UPSTREAM@", &shop.address.to_string());
     new_file::create(
         &data.join("master.key"),
         0o600,
         key::key_file_text(desk).expose(),
     )?;
-    new_file::create(&desk.config, 0o600, &text)
+    new_file::create(&desk.config, 0o600, &text)?;
+    Ok([public, admin])
 }
 
 /// Stores the upstream's secret and issues a license, as an operator would.
@@ -181,8 +223,7 @@ async fn issue_license(desk: &Desk, secret: &SecretString) -> Result<LicenseKey,
     Ok(key)
 }
 
-/// This loopback port, or another when it is taken. Somebody may take it before the gateway does;
-/// then the gateway says so.
+/// This loopback port, or another when it is taken. Somebody may take it before the gateway does.
 fn free_address(port: u16) -> Result<SocketAddr, Failure> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))

@@ -137,10 +137,8 @@ pub(crate) fn completed(block: &str) -> String {
     let keys = "keys: [{ id: k1, file: data/master.key }]\n";
     let indented = |spaces: usize| {
         let pad = " ".repeat(spaces);
-        block
-            .lines()
-            .map(|line| format!("{pad}{line}\n"))
-            .collect::<String>()
+        let lines: Vec<String> = block.lines().map(|line| format!("{pad}{line}")).collect();
+        lines.join("\n") + "\n"
     };
     let rest = "upstreams:\n  crm:\n    rest:\n";
     let base = "      base_url: https://crm.example.com/v1\n      limit: 5/s\n";
