@@ -263,12 +263,15 @@ const MAPS: [&str; 6] = [
     "patternProperties",
     "properties",
 ];
-const REFUSED: [&str; 5] = [
+/// The last one asks clients to mirror an argument into a header, which the server must then compare
+/// (2026-07-28, SEP-2243). The gateway reads bodies anyway, so it promises no such thing.
+const REFUSED: [&str; 6] = [
     "$dynamicAnchor",
     "$dynamicRef",
     "$recursiveAnchor",
     "$recursiveRef",
     "$vocabulary",
+    "x-mcp-header",
 ];
 
 impl<'a> Walk<'a> {
