@@ -95,9 +95,12 @@ pub async fn start(gateway: Gateway, source: Option<ConfigSource>) -> Result<Run
             }
         }
     }));
-    if let Some(source) = source {
+    // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.
+    if let Some(source) = source
+        && let Some(hangup) = reload::hangups()
+    {
         let (gateway, stop) = (Arc::clone(&gateway), background.clone());
-        tasks.push(tokio::spawn(reload::run(gateway, source, stop)));
+        tasks.push(tokio::spawn(reload::run(gateway, source, hangup, stop)));
     }
     let running = Running {
         public: public_address,

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,15 +22,20 @@ pub struct ConfigSource {
     pub environment: Environment,
 }
 
+/// Listens for SIGHUP. From now on it does not end the process.
+pub(super) fn hangups() -> Option<Signal> {
+    signal(SignalKind::hangup())
+        .inspect_err(|error| tracing::warn!(%error, "reload.no_signal"))
+        .ok()
+}
+
 /// Reloads until told to stop.
-pub(super) async fn run(gateway: Arc<Gateway>, source: ConfigSource, stop: CancellationToken) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            tracing::warn!(%error, "reload.no_signal");
-            return;
-        }
-    };
+pub(super) async fn run(
+    gateway: Arc<Gateway>,
+    source: ConfigSource,
+    mut hangup: Signal,
+    stop: CancellationToken,
+) {
     let mut seen = hash(&source).await;
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
