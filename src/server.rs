@@ -215,12 +215,16 @@ impl McpServer {
         }
     }
 
-    /// Only a legacy cancellation means something; everything else is acknowledged and dropped.
+    /// Only a cancellation that is surely legacy means something; everything else, also what names
+    /// its revision wrongly, is acknowledged and dropped.
     fn notified(&self, exchange: &Exchange<'_>, method: &str, params: &Params) {
         exchange.record.fields().rpc_method = Some(method_word(method));
-        let modern = crate::mcp::speak(exchange.headers, method, params)
-            .is_ok_and(|spoken| spoken.era() == Era::Modern);
-        if method == "notifications/cancelled" && !modern {
+        if method != "notifications/cancelled" {
+            return;
+        }
+        let legacy = crate::mcp::speak(exchange.headers, method, params)
+            .is_ok_and(|spoken| spoken.era() == Era::Legacy);
+        if legacy {
             self.running
                 .cancel(exchange.principal.session(), params.get("requestId"));
         }
