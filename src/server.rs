@@ -109,6 +109,11 @@ pub enum Refusal {
     Protocol(ProtocolFault),
     /// The budget for lists and subscriptions.
     List(Exhausted),
+    /// The license holds as many subscriptions open as it may.
+    Subscriptions {
+        /// How many that is.
+        most: u32,
+    },
     /// A policy, the upstream, or we ourselves; the tool when it is known.
     Call(CallError, Option<crate::names::ToolName>),
 }

@@ -22,6 +22,7 @@ use crate::{
     quota::Exhausted,
     server::{Refusal, Refused, Reply},
     telemetry::record::Ending,
+    upstream::UpstreamError,
 };
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -35,6 +36,8 @@ const BEARER_INVALID: HeaderValue =
 /// A client that was cancelled or cut off still gets a code of its own.
 const CANCELLED: i64 = 49_900;
 const LIMITED: i64 = 42_900;
+/// When another stream of the license ends, nobody can know; the sentence says what helps.
+const SUBSCRIPTION_SOON: std::time::Duration = std::time::Duration::from_secs(30);
 const UNAVAILABLE: i64 = 50_300;
 
 fn response(status: u16, body: impl Into<Body>) -> Response<Body> {
@@ -132,6 +135,16 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
                 data,
             );
         }
+        Refusal::Subscriptions { most } => {
+            let wait = Exhausted {
+                tier: crate::quota::Tier::Session,
+                retry_after: SUBSCRIPTION_SOON,
+            };
+            let text = wording::subscriptions(*most);
+            let data =
+                json!({ "tier": "subscriptions", "retryAfterMs": SUBSCRIPTION_SOON.as_millis() });
+            return error(429, LIMITED, Some(wait), text, Some(data));
+        }
         Refusal::Call(call, tool) => (call, tool),
     };
     let text = wording::call_text(call, tool.as_ref(), request);
@@ -159,6 +172,15 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
             error(status, -32_602, None, text, None)
         }
         CallError::NoSlot(refusal) => tool_error(Some(refusal.exhausted()), &text),
+        CallError::Upstream(UpstreamError::Limited {
+            retry_after: Some(retry_after),
+        }) => {
+            let wait = Exhausted {
+                tier: crate::quota::Tier::Upstream,
+                retry_after: *retry_after,
+            };
+            tool_error(Some(wait), &text)
+        }
         CallError::InvalidArguments(_)
         | CallError::UnsafeArgument(_)
         | CallError::Upstream(_)

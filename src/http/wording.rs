@@ -75,6 +75,13 @@ pub fn limited(exhausted: &Exhausted) -> String {
     }
 }
 
+/// Too many open subscriptions of one license.
+pub fn subscriptions(most: u32) -> String {
+    format!(
+        "This license holds {most} subscriptions open, which is all it may. Close one, then try again."
+    )
+}
+
 fn no_slot(tool: &str, refusal: GateRefusal) -> String {
     let wait = seconds(&refusal.exhausted());
     match refusal {
@@ -134,9 +141,12 @@ fn upstream(tool: &str, error: UpstreamError) -> String {
              must correct the address."
         ),
         UpstreamError::Limited { retry_after } => match retry_after {
-            Some(wait) => format!(
-                "The API behind {tool} is limiting calls. Wait {} seconds, then call again.",
-                wait.as_secs().max(1)
+            Some(retry_after) => format!(
+                "The API behind {tool} is limiting calls. Wait {}, then call again.",
+                seconds(&Exhausted {
+                    tier: Tier::Upstream,
+                    retry_after
+                })
             ),
             None => format!("The API behind {tool} is limiting calls. Wait, then call again."),
         },

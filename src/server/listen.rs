@@ -6,7 +6,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exchange, McpServer, Refusal, Reply, Serving};
@@ -15,13 +15,14 @@ use crate::{
     catalog::Visible,
     ids::LicenseId,
     mcp::{Id, ProtocolFault, Revision, jsonrpc::Params, lifecycle::META_JSON, sse},
-    quota::{Exhausted, Tier},
     telemetry::{
         metrics::Metrics,
         record::{Ending, Record},
     },
 };
 
+/// How soon a stream's caller is looked up again when the store did not answer.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A comment this often keeps proxies from closing a silent stream.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -99,15 +100,10 @@ impl McpServer {
             self.subscriptions
                 .enter(exchange.principal.license_id(), most, &self.parts.metrics);
         let Some(place) = place else {
-            let retry_after = Duration::from_secs(30);
-            let exhausted = Exhausted {
-                tier: Tier::Session,
-                retry_after,
-            };
             exchange
                 .record
                 .ended(Ending::Limited, Some("subscriptions"));
-            return Err((revision, Refusal::List(exhausted)));
+            return Err((revision, Refusal::Subscriptions { most }));
         };
         let listener = Listener {
             id: id.clone(),
@@ -120,6 +116,8 @@ impl McpServer {
             stopping: self.parts.stopping.clone(),
             record: exchange.record.clone(),
             state: State::Opening,
+            silent_since: Instant::now(),
+            known: Known::Sure,
             _place: place,
         };
         exchange.record.ended(Ending::Ok, None);
@@ -148,7 +146,19 @@ struct Listener {
     stopping: CancellationToken,
     record: Record,
     state: State,
+    /// Since when nothing was sent.
+    silent_since: Instant,
+    known: Known,
     _place: Place,
+}
+
+/// Is the caller's license as the store last told it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    /// It is.
+    Sure,
+    /// The store did not answer when something had changed.
+    Owed,
 }
 
 enum Woken {
@@ -168,27 +178,37 @@ impl Listener {
             State::Open => {}
         }
         loop {
+            let until = match self.known {
+                Known::Sure => self.silent_since + KEEP_ALIVE,
+                Known::Owed => Instant::now() + LOOK_AGAIN,
+            };
             let woken = tokio::select! {
                 () = self.stopping.cancelled() => Woken::Stop,
                 changed = self.changes.changed() => {
                     if changed.is_ok() { Woken::Change } else { Woken::Stop }
                 }
-                () = tokio::time::sleep(KEEP_ALIVE) => Woken::Silence,
+                () = tokio::time::sleep_until(until) => Woken::Silence,
             };
-            match woken {
-                Woken::Silence => return Some((sse::keep_alive(), self)),
-                Woken::Stop => return Some(self.end()),
-                Woken::Change => match self.authenticator.recheck(&self.principal).await {
-                    // A store that is away for a moment is no reason to hang up.
-                    Err(AuthError::Unavailable) => {}
-                    Err(AuthError::Refused) => return Some(self.end()),
-                    Ok(principal) => {
-                        self.principal = principal;
-                        if self.sees_a_change() && self.tools == Tools::Told {
-                            return Some((self.changed(), self));
-                        }
+            if matches!(woken, Woken::Stop) {
+                return Some(self.end());
+            }
+            // Also after a silence: a license expires without anything changing.
+            match self.authenticator.recheck(&self.principal).await {
+                // A store that is away for a moment is no reason to hang up; what changed
+                // meanwhile is still to be found out.
+                Err(AuthError::Unavailable) => self.known = Known::Owed,
+                Err(AuthError::Refused) => return Some(self.end()),
+                Ok(principal) => {
+                    self.known = Known::Sure;
+                    self.principal = principal;
+                    if self.sees_a_change() && self.tools == Tools::Told {
+                        return Some((self.changed(), self));
                     }
-                },
+                }
+            }
+            if self.silent_since.elapsed() >= KEEP_ALIVE {
+                self.silent_since = Instant::now();
+                return Some((sse::keep_alive(), self));
             }
         }
     }
@@ -216,7 +236,8 @@ impl Listener {
         self.notification("notifications/subscriptions/acknowledged", Some(&honoured))
     }
 
-    fn changed(&self) -> Bytes {
+    fn changed(&mut self) -> Bytes {
+        self.silent_since = Instant::now();
         self.notification("notifications/tools/list_changed", None)
     }
 
