@@ -6,13 +6,22 @@
     reason = "a test fails by panicking, also outside its test function"
 )]
 
+mod cancellation;
 mod cli;
 mod config_files;
 mod first_contact;
 mod ledger;
 mod ledger_schedule;
+mod legacy_clients;
+mod limits;
+mod listing;
+mod modern_clients;
 mod readme;
+mod reload;
+mod revocation;
+mod schemas;
 mod store;
 mod store_faults;
 mod store_usage;
+mod subscriptions;
 mod support;

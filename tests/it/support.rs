@@ -1,8 +1,10 @@
-//! What the tests stand on: real databases, a real gateway, a recording upstream, clients.
+//! What the tests stand on: real databases, a real gateway, a recording upstream, clients, and the
+//! protocol's own schemas.
 
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod gateway;
 pub(crate) mod postgres;
+pub(crate) mod protocol;
 pub(crate) mod upstream;
 pub(crate) mod wire;

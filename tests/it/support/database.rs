@@ -80,6 +80,11 @@ impl Fixture {
         }
     }
 
+    /// How a gateway opens it.
+    pub(crate) fn target(&self) -> StoreTarget {
+        target(&self.place)
+    }
+
     /// A stamp of now.
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp::new("test", &*self.clock, &*self.entropy)

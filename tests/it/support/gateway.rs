@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use wicketgate::{
-    clock::{Clock, SharedClock, SystemClock},
+    clock::{SharedClock, SystemClock, Timestamp},
     config::{self, Environment},
     crypto::{Keyring, LicenseKey, MasterKey, Pepper, generate_master_key_text},
     egress,
@@ -164,8 +164,17 @@ impl TestGateway {
 
     /// A license of this plan; its id and key.
     pub(crate) async fn issue(&self, plan: &str) -> (LicenseId, String) {
+        self.issue_until(plan, None).await
+    }
+
+    /// A license of this plan that expires; its id and key.
+    pub(crate) async fn issue_until(
+        &self,
+        plan: &str,
+        expires: Option<Timestamp>,
+    ) -> (LicenseId, String) {
         let now = self.clock.now();
-        let key = LicenseKey::generate(&*self.entropy);
+        let (record, key) = self.new_key();
         let license = License {
             id: LicenseId::generate(now, &*self.entropy),
             name: "test".into(),
@@ -173,19 +182,25 @@ impl TestGateway {
             tools: None,
             status: LicenseStatus::Active,
             created: now,
-            expires: None,
-        };
-        let record = KeyRecord {
-            digest: self.pepper.digest(&key),
-            hint: key.hint(),
-            created: now,
-            expires: None,
+            expires,
         };
         self.store
             .insert_license(&license, &record, &self.stamp())
             .await
             .unwrap();
-        (license.id, key.expose().to_owned())
+        (license.id, key)
+    }
+
+    /// A key that is stored nowhere yet, and its text.
+    pub(crate) fn new_key(&self) -> (KeyRecord, String) {
+        let key = LicenseKey::generate(&*self.entropy);
+        let record = KeyRecord {
+            digest: self.pepper.digest(&key),
+            hint: key.hint(),
+            created: self.clock.now(),
+            expires: None,
+        };
+        (record, key.expose().to_owned())
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

@@ -37,6 +37,8 @@ pub(crate) enum Behaviour {
     Status(u16, String),
     /// 200 with these header fields and body.
     With(Vec<(&'static str, String)>, String),
+    /// This status, with these header fields and body.
+    Full(u16, Vec<(&'static str, String)>, String),
     /// Not before it is told to; then 200 and `{"ok":true}`.
     Held(Arc<Notify>),
 }
@@ -121,6 +123,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         headers,
         body: String::from_utf8_lossy(&body).into(),
     });
+    // Read before the arrival is told: whoever waits for that may change it for the next one.
+    let behaviour = shared.behaviour.lock().unwrap().clone();
     shared.arrived.notify_one();
     let respond = |status: u16, extra: Vec<(&'static str, String)>, body: String| {
         let mut response = Response::builder().status(status);
@@ -135,11 +139,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     if !authorized {
         return respond(401, vec![], r#"{"error":"no secret"}"#.into());
     }
-    let behaviour = shared.behaviour.lock().unwrap().clone();
     match behaviour {
         Behaviour::Json(body) => respond(200, vec![], body),
         Behaviour::Status(status, body) => respond(status, vec![], body),
         Behaviour::With(extra, body) => respond(200, extra, body),
+        Behaviour::Full(status, extra, body) => respond(status, extra, body),
         Behaviour::Held(gate) => {
             let mut guard = Guard {
                 shared: Arc::clone(&shared),

@@ -97,14 +97,8 @@ impl Wire {
     }
 
     async fn fill(&mut self) -> bool {
-        let mut buffer = [0; 16 << 10];
-        match self.stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => false,
-            Ok(count) => {
-                self.read.extend_from_slice(&buffer[..count]);
-                true
-            }
-        }
+        self.read.reserve(16 << 10);
+        matches!(self.stream.read_buf(&mut self.read).await, Ok(1..))
     }
 
     async fn read_head(&mut self) -> Option<Answer> {
