@@ -18,6 +18,7 @@ mod listing;
 mod modern_clients;
 mod readme;
 mod reload;
+mod request_log;
 mod revocation;
 mod schemas;
 mod store;
