@@ -136,7 +136,7 @@ async fn a_legacy_cancellation_ends_the_callers_own_call_and_no_other() {
     let (_, key) = gateway.issue("pro").await;
     let (_, other) = gateway.issue("pro").await;
     let client = Client::legacy(gateway.address, &key);
-    let (mut wire, _gate) = held(&gateway, &client, &json!(7)).await;
+    let (mut wire, gate) = held(&gateway, &client, &json!(7)).await;
     let legacy = Some("2025-11-25");
     let modern = json!({ "requestId": 7, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -151,8 +151,12 @@ async fn a_legacy_cancellation_ends_the_callers_own_call_and_no_other() {
     let bare = json!({ "requestId": 7 });
     tell(&gateway, &key, Some("2026-07-28"), &bare).await;
     tell(&gateway, &key, Some("1999-01-01"), &bare).await;
+    gate.notify_one();
+    let answer = wire.answer().await.unwrap();
+    assert_eq!(answer.json()["result"]["isError"], false, "{}", answer.body);
     assert_eq!(gateway.upstream.dropped(), 0);
 
+    let (mut wire, _gate) = held(&gateway, &client, &json!(7)).await;
     tell(
         &gateway,
         &key,
@@ -170,7 +174,7 @@ async fn a_legacy_cancellation_ends_the_callers_own_call_and_no_other() {
     assert_eq!(answer.json()["error"]["code"], 49900);
     free(&gateway);
     works(&client).await;
-    assert_eq!(spent(&key, &gateway).await, 2);
+    assert_eq!(spent(&key, &gateway).await, 3);
     let lines = gateway.stop().await;
     let cancelled = lines.iter().filter(|line| line["error"] == "cancelled");
     assert_eq!(cancelled.count(), 1);

@@ -1,13 +1,15 @@
 //! `subscriptions/listen`: what is told, to whom, and how a stream ends.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::time::{Duration, Instant, sleep};
-use wicketgate::ids::LicenseId;
+use wicketgate::{clock::ManualClock, ids::LicenseId};
 
 use crate::support::{
     client::Client,
-    database::Fixture,
+    database::{Fixture, NOON},
     gateway::TestGateway,
     protocol,
     wire::{Answer, Wire},
@@ -164,6 +166,43 @@ async fn a_change_of_a_licenses_entitlement_is_told_to_that_license() {
         is_end(&stream.event().await.unwrap(), &json!("sub-1"));
     };
     tokio::join!(gateway.stop(), ends);
+    fixture.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_that_the_store_did_not_answer_is_repeated() {
+    const AWAY: &str = "ALTER TABLE licenses RENAME TO away";
+    const BACK: &str = "ALTER TABLE away RENAME TO licenses";
+    let (fixture, clock) = (Fixture::sqlite().await, Arc::new(ManualClock::new(NOON)));
+    let gateway = TestGateway::with(|setup| {
+        setup.target = fixture.target();
+        setup.clock = clock.clone();
+    })
+    .await;
+    let expires = NOON.plus(Duration::from_mins(1));
+    let (_, key) = gateway.issue_until("pro", Some(expires)).await;
+    gateway.changed().await;
+    let mut stream = Client::modern(gateway.address, &key).listen().await;
+
+    let path = fixture.file().unwrap().display().to_string();
+    let mut raw = SqliteConnection::connect(&format!("sqlite://{path}"))
+        .await
+        .unwrap();
+    sqlx::query(AWAY).execute(&mut raw).await.unwrap();
+    let lookups = &gateway.running().gateway().metrics.authentication_lookups;
+    let before = lookups.get();
+    clock.advance(Duration::from_mins(1));
+    // The reload is an occasion to look, and finds no answer; nothing else changes after it.
+    gateway.reload().unwrap();
+    let start = Instant::now();
+    while lookups.get() < before + 2 {
+        assert!(start.elapsed() < Duration::from_secs(10), "looked up once");
+        sleep(Duration::from_millis(10)).await;
+    }
+    sqlx::query(BACK).execute(&mut raw).await.unwrap();
+    raw.close().await.unwrap();
+    is_end(&stream.event().await.unwrap(), &json!("sub-1"));
+    drop(gateway);
     fixture.remove().await;
 }
 
