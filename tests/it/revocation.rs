@@ -169,6 +169,8 @@ async fn an_expired_license_is_refused_like_an_unknown_key(fixture: &Fixture) {
 async fn gone(gateway: TestGateway, clock: &ManualClock, key: &str, lose: impl AsyncFnOnce()) {
     let client = Client::modern(gateway.address, key);
     let call = async || client.call("search", json!({ "q": "a" })).await;
+    // The license just issued is heard of, so that nothing is forgotten in between.
+    gateway.changed().await;
     assert_eq!(call().await.status, 200);
     let (_, stranger) = gateway.new_key();
     let stranger = Client::modern(gateway.address, &stranger);
