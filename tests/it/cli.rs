@@ -70,7 +70,17 @@ impl Place {
 
     /// Runs with these arguments and this standard input.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
-        run_in(self.dir.path(), arguments, input)
+        self.run_as(arguments, &[], input)
+    }
+
+    /// The same with this environment.
+    pub(crate) fn run_as(
+        &self,
+        arguments: &[&str],
+        environment: &[(String, String)],
+        input: &str,
+    ) -> Ran {
+        run_in(self.dir.path(), arguments, environment, input)
     }
 
     /// Every byte in every file below the directory, for searches.
@@ -127,11 +137,12 @@ impl Ran {
     }
 }
 
-fn run_in(dir: &Path, arguments: &[&str], input: &str) -> Ran {
+fn run_in(dir: &Path, arguments: &[&str], environment: &[(String, String)], input: &str) -> Ran {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wicketgate"))
         .args(arguments)
         .current_dir(dir)
         .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -9,6 +9,7 @@
 mod cancellation;
 mod cli;
 mod config_files;
+mod daily_quota;
 mod first_contact;
 mod ledger;
 mod ledger_schedule;

@@ -4,6 +4,8 @@
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod gateway;
+pub(crate) mod load;
+pub(crate) mod operator;
 pub(crate) mod postgres;
 pub(crate) mod protocol;
 pub(crate) mod upstream;

@@ -259,7 +259,8 @@ impl TestGateway {
     }
 }
 
-fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
+/// The configuration; its master key is in the environment as `KEY`.
+pub(crate) fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
     let Setup {
         limits,
         plans,

@@ -49,6 +49,14 @@ impl Wire {
         }
     }
 
+    /// The same, with a peer that may not be there.
+    pub(crate) async fn try_connect(address: SocketAddr) -> Option<Self> {
+        Some(Self {
+            stream: TcpStream::connect(address).await.ok()?,
+            read: Vec::new(),
+        })
+    }
+
     /// Sends bytes; a peer that closed already is not an error here.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
