@@ -5,11 +5,11 @@
 //! the shell stops the server and removes its directory.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
     os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -31,22 +31,33 @@ stop() {
     rm -rf "$DIR"
 }
 $as "$BIN/initdb" -D "$DIR/data" -U postgres -A trust -N -E UTF8 --no-locale >"$DIR/log" 2>&1 \
-    && $as "$BIN/pg_ctl" -D "$DIR/data" -l "$DIR/data/log" -w -t 60 start >>"$DIR/log" 2>&1 -o \
-    "-p $PORT -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
-     -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB" \
+    && $as "$BIN/pg_ctl" -D "$DIR/data" -l "$DIR/data/log" -w -t 60 start >>"$DIR/log" 2>&1 -o "$OPTIONS" \
     || { cat "$DIR/log" "$DIR/data/log" 2>/dev/null | tr '\n' '|'; echo; stop; exit 1; }
+everyone() { main=$(head -n 1 "$DIR/data/postmaster.pid"); echo "$main"; ps -o pid= --ppid "$main"; }
 echo ready
-cat >/dev/null
+while read -r order; do
+    case "$order" in
+        stop) $as "$BIN/pg_ctl" -D "$DIR/data" -m immediate -w stop >/dev/null 2>&1 ;;
+        start) $as "$BIN/pg_ctl" -D "$DIR/data" -l "$DIR/data/log" -w -t 60 start >/dev/null 2>&1 -o \
+            "$OPTIONS" ;;
+        freeze) kill -STOP $(everyone) ;;
+        thaw) kill -CONT $(everyone) ;;
+    esac
+    echo "$order $?"
+done
+kill -CONT $(everyone) 2>/dev/null || true
 stop
 "#;
+
+const OPTIONS: &str = "-c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
+     -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB";
 
 struct Server {
     /// Without the database: `postgres://user:password@host:port`.
     base: String,
     /// The database that administrative connections use.
     admin: String,
-    /// The closing of its standard input ends the private cluster.
-    _shell: Option<Child>,
+    _own: Option<Private>,
 }
 
 static SERVER: OnceLock<Server> = OnceLock::new();
@@ -63,14 +74,58 @@ fn server() -> &'static Server {
             Server {
                 base: base.to_owned(),
                 admin: admin.to_owned(),
-                _shell: None,
+                _own: None,
             }
         }
-        Err(_) => start(),
+        Err(_) => {
+            let own = Private::start();
+            Server {
+                base: own.base.clone(),
+                admin: "postgres".to_owned(),
+                _own: Some(own),
+            }
+        }
     })
 }
 
-fn start() -> Server {
+/// A cluster of a test's own, which can be stopped under whoever uses it.
+pub(crate) struct Private {
+    /// Without the database: `postgres://user@host:port`.
+    pub(crate) base: String,
+    /// The closing of its standard input ends the cluster.
+    shell: Child,
+    said: BufReader<ChildStdout>,
+}
+
+impl Private {
+    pub(crate) fn start() -> Self {
+        start()
+    }
+
+    /// `stop`, `start`, `freeze` (SIGSTOP to every process of it) or `thaw`.
+    pub(crate) fn order(&mut self, order: &str) {
+        let input = self.shell.stdin.as_mut().expect("the shell's input");
+        writeln!(input, "{order}").expect("the shell reads");
+        let mut said = String::new();
+        self.said.read_line(&mut said).expect("the shell answers");
+        assert_eq!(said.trim(), format!("{order} 0"));
+    }
+
+    /// The URL of the database that is there from the start.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/postgres", self.base)
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        // The shell ends the server when its input closes.
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
+    }
+}
+
+fn start() -> Private {
     let programs = programs().expect(HELP);
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -91,7 +146,7 @@ fn start() -> Server {
         .env("DIR", &dir)
         .env("BIN", programs)
         .env("AS", as_user)
-        .env("PORT", port.to_string())
+        .env("OPTIONS", format!("-p {port} {OPTIONS}"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         // An interrupt at the terminal is for us; the shell acts when we are gone.
@@ -100,14 +155,15 @@ fn start() -> Server {
         .expect("a shell");
     let mut said = String::new();
     let output = shell.stdout.take().expect("the shell's output");
-    BufReader::new(output)
+    let mut output = BufReader::new(output);
+    output
         .read_line(&mut said)
         .expect("the shell says something");
     assert_eq!(said.trim(), "ready", "PostgreSQL did not start. {HELP}");
-    Server {
+    Private {
         base: format!("postgres://postgres@127.0.0.1:{port}"),
-        admin: "postgres".to_owned(),
-        _shell: Some(shell),
+        shell,
+        said: output,
     }
 }
 
