@@ -18,6 +18,7 @@ mod legacy_clients;
 mod limits;
 mod listing;
 mod modern_clients;
+mod nothing_leaks;
 mod readme;
 mod reload;
 mod request_log;
