@@ -4,6 +4,7 @@ mod config;
 mod credentials;
 mod demo;
 mod help;
+mod keys;
 mod licenses;
 mod reference;
 mod serving;
