@@ -126,7 +126,7 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn u_01_to_u_11_and_u_22_u_23_a_path_keeps_its_place() {
+async fn u_01_to_u_11_and_u_23_a_path_keeps_its_place() {
     let stage = Stage::set().await;
     let evil = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let evil_at = evil.local_addr().unwrap();
@@ -191,6 +191,15 @@ async fn u_01_to_u_11_and_u_22_u_23_a_path_keeps_its_place() {
             .check("get_any", &json!({ "id": value }), Refused("id"))
             .await;
     }
+    let visitor = tokio::time::timeout(Duration::from_millis(50), evil.accept()).await;
+    assert!(visitor.is_err(), "the other host was called");
+    stage.end(sent, &["jsessionid", "evil.test"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn u_22_a_number_in_a_path_has_one_spelling() {
+    let stage = Stage::set().await;
+    let mut sent = 0;
     for (number, target) in [
         ("-0", "/v1/numbers/0"),
         ("0.1", "/v1/numbers/0.1"),
@@ -229,9 +238,7 @@ async fn u_01_to_u_11_and_u_22_u_23_a_path_keeps_its_place() {
         "{}",
         answer.body
     );
-    let visitor = tokio::time::timeout(Duration::from_millis(50), evil.accept()).await;
-    assert!(visitor.is_err(), "the other host was called");
-    stage.end(sent, &["jsessionid", "evil.test"]).await;
+    stage.end(sent, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,10 @@
     clippy::expect_used,
     reason = "a test fails by panicking, also outside its test function"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "tests under load print what they counted"
+)]
 
 mod cancellation;
 mod cli;

@@ -4,7 +4,7 @@
 mod api;
 mod panics;
 
-use std::{fs, time::Duration};
+use std::{fmt::Write as _, fs, time::Duration};
 
 use data_encoding::BASE64;
 use serde_json::json;
@@ -80,7 +80,8 @@ fn configuration(api: &Api) -> String {
         ),
         ("gone", closed, "{ query: api_key }"),
     ] {
-        text += &format!(
+        write!(
+            text,
             "  {name}:\n    rest:\n      base_url: http://{address}\n      \
              allow_special_use: [127.0.0.0/8]\n      limit: 1000/s\n      retries: 0\n      \
              credential: {credential}\n      tools:\n        \
@@ -90,7 +91,8 @@ fn configuration(api: &Api) -> String {
              input: {{ type: object, additionalProperties: false, required: [what, q], \
              properties: {{ what: {{ type: string, maxLength: 32 }}, \
              q: {{ type: string, maxLength: 40 }} }} }}\n"
-        );
+        )
+        .unwrap();
     }
     text
 }
@@ -102,7 +104,7 @@ struct Heard(String);
 impl Heard {
     fn note(&mut self, answer: Option<Answer>) -> u16 {
         let Some(answer) = answer else { return 0 };
-        self.0 += &format!("{:?}\n{}\n", answer.headers, answer.body);
+        writeln!(self.0, "{:?}\n{}", answer.headers, answer.body).unwrap();
         answer.status
     }
 }

@@ -1,6 +1,7 @@
 //! An API that answers as badly as it is asked to, and writes down everything it receives.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
 };
@@ -43,7 +44,8 @@ async fn answer(State(received): State<Arc<Mutex<String>>>, request: Request) ->
     let body = to_bytes(body, 1 << 20).await.unwrap();
     let mut asked = format!("{} {}\n", head.method, head.uri);
     for (name, value) in &head.headers {
-        asked += &format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes()));
+        let value = String::from_utf8_lossy(value.as_bytes());
+        writeln!(asked, "{name}: {value}").unwrap();
     }
     asked += &String::from_utf8_lossy(&body);
     received.lock().unwrap().push_str(&asked);

@@ -22,7 +22,7 @@ use crate::cli::{Place, Ran};
 /// A start or an end that takes longer is a hang.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A day's count is exact within a day: a test that would meet midnight waits for it.
-const BEFORE_MIDNIGHT: Duration = Duration::from_secs(60);
+const BEFORE_MIDNIGHT: Duration = Duration::from_mins(1);
 
 /// A directory with a configuration and a master key, and the environment commands run in.
 pub(crate) struct Operator {
