@@ -167,7 +167,7 @@ async fn f_21_a_start_without_the_database_is_refused_and_said_so() {
     assert_eq!(gateway.stop().await, Some(0));
 }
 
-/// Reading goes on, what must be counted is refused. A full disk is in `store_faults`.
+/// Another process keeps the write lock: reading goes on, what must be counted is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn f_07_a_database_that_cannot_be_written_lets_no_uncounted_call_out() {
     away_from_midnight().await;
@@ -179,7 +179,7 @@ async fn f_07_a_database_that_cannot_be_written_lets_no_uncounted_call_out() {
     let free = Client::modern(gateway.public, &free);
     assert_eq!(outage(&counted, 1).await.0, 1);
 
-    // Another process holds the write lock for longer than anybody waits for it.
+    // For longer than anybody waits for it.
     let path = operator.place.path("data/wicketgate.db");
     let url = format!("sqlite://{}", path.display());
     let mut other = SqliteConnection::connect(&url).await.unwrap();

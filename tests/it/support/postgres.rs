@@ -68,22 +68,20 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
     reason = "a test may be told which server to use"
 )]
 fn server() -> &'static Server {
-    SERVER.get_or_init(|| match std::env::var("WICKETGATE_TEST_POSTGRES_URL") {
-        Ok(url) => {
+    SERVER.get_or_init(|| {
+        if let Ok(url) = std::env::var("WICKETGATE_TEST_POSTGRES_URL") {
             let (base, admin) = url.rsplit_once('/').expect("a URL that names a database");
-            Server {
+            return Server {
                 base: base.to_owned(),
                 admin: admin.to_owned(),
                 _own: None,
-            }
+            };
         }
-        Err(_) => {
-            let own = Private::start();
-            Server {
-                base: own.base.clone(),
-                admin: "postgres".to_owned(),
-                _own: Some(own),
-            }
+        let own = Private::start();
+        Server {
+            base: own.base.clone(),
+            admin: "postgres".to_owned(),
+            _own: Some(own),
         }
     })
 }
