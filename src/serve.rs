@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::accept::{Acceptor, Door};
 pub use self::reload::ConfigSource;
-use crate::gateway::Gateway;
+use crate::{gateway::Gateway, http::body};
 
 /// How often what nobody needs is forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
@@ -49,8 +49,26 @@ pub enum Drained {
     CutOff,
 }
 
+/// How long clients may take. Not configurable: tests look sooner, nobody waits longer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Over heads, over silences, over reading what is written.
+    pub connection: pulse::Waits,
+    /// Over a request's body.
+    pub body: body::Waits,
+}
+
 /// Binds both listeners and serves. With a `source` it reloads at SIGHUP and when files change.
 pub async fn start(gateway: Gateway, source: Option<ConfigSource>) -> Result<Running, ServeError> {
+    start_with(gateway, source, Waits::default()).await
+}
+
+/// [`start`] with other waits.
+pub async fn start_with(
+    gateway: Gateway,
+    source: Option<ConfigSource>,
+    waits: Waits,
+) -> Result<Running, ServeError> {
     let gateway = Arc::new(gateway);
     let config = gateway.config();
     let public = bind(config.listen.public).await?;
@@ -68,6 +86,7 @@ pub async fn start(gateway: Gateway, source: Option<ConfigSource>) -> Result<Run
         stopping: gateway.stopping.clone(),
         metrics: Arc::clone(&gateway.metrics),
         clock: gateway.clock(),
+        waits,
     };
     let mut tasks = Vec::new();
     for (listener, service) in [

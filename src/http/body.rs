@@ -12,11 +12,27 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use super::refusal::EdgeRefusal;
 
-/// Longest silence within a body.
-const IDLE: Duration = Duration::from_secs(15);
+/// How long a body may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// Longest silence within it.
+    pub idle: Duration,
+    /// For all of it: a client that sends a byte now and then is never silent.
+    pub whole: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(15),
+            whole: Duration::from_secs(60),
+        }
+    }
+}
 
 /// Bytes of bodies that may be held at once.
 #[derive(Debug)]
@@ -63,26 +79,20 @@ impl Drop for Held {
 
 /// The whole body, and its part of the budget.
 pub async fn read(
-    body: Body,
-    cap: usize,
-    budget: &Arc<Budget>,
-) -> Result<(Bytes, Held), EdgeRefusal> {
-    read_within(body, cap, budget, IDLE).await
-}
-
-async fn read_within(
     mut body: Body,
     cap: usize,
     budget: &Arc<Budget>,
-    idle: Duration,
+    waits: Waits,
 ) -> Result<(Bytes, Held), EdgeRefusal> {
+    let end = Instant::now() + waits.whole;
+    let wait = || end.min(Instant::now() + waits.idle);
     let hint = body.size_hint();
     let announced = hint.exact().and_then(|bytes| usize::try_from(bytes).ok());
     if hint.lower() > cap as u64 {
         return Err(EdgeRefusal::BodyTooLarge);
     }
     let held = budget.hold(announced.unwrap_or(cap))?;
-    let Some(first) = next(&mut body, idle).await? else {
+    let Some(first) = next(&mut body, wait()).await? else {
         return Ok((Bytes::new(), held));
     };
     if first.len() > cap {
@@ -93,7 +103,7 @@ async fn read_within(
     }
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(first.len() * 2).min(cap));
     whole.extend_from_slice(&first);
-    while let Some(more) = next(&mut body, idle).await? {
+    while let Some(more) = next(&mut body, wait()).await? {
         if whole.len() + more.len() > cap {
             return Err(EdgeRefusal::BodyTooLarge);
         }
@@ -103,9 +113,9 @@ async fn read_within(
 }
 
 /// The next piece of data; trailers are dropped.
-async fn next(body: &mut Body, idle: Duration) -> Result<Option<Bytes>, EdgeRefusal> {
+async fn next(body: &mut Body, until: Instant) -> Result<Option<Bytes>, EdgeRefusal> {
     loop {
-        let frame = tokio::time::timeout(idle, body.frame()).await;
+        let frame = tokio::time::timeout_at(until, body.frame()).await;
         match frame.map_err(|_| EdgeRefusal::BodyTimeout)? {
             None => return Ok(None),
             Some(Err(_)) => return Err(EdgeRefusal::BodyBroken),
@@ -133,7 +143,11 @@ mod tests {
     #[tokio::test]
     async fn h_21_the_cap_holds_with_and_without_a_length() {
         let budget = Budget::new(1_000);
-        let read = |body| async { read(body, 10, &budget).await.map(|(bytes, _)| bytes.len()) };
+        let read = |body| async {
+            read(body, 10, &budget, Waits::default())
+                .await
+                .map(|(bytes, _)| bytes.len())
+        };
         assert_eq!(read(Body::from(vec![0; 10])).await, Ok(10));
         assert_eq!(
             read(Body::from(vec![0; 11])).await,
@@ -149,18 +163,43 @@ mod tests {
     #[tokio::test]
     async fn h_22_what_is_held_is_bounded() {
         let budget = Budget::new(15);
-        let first = read(Body::from(vec![0; 10]), 10, &budget).await.unwrap();
-        let second = read(Body::from(vec![0; 10]), 10, &budget).await;
+        let first = read(Body::from(vec![0; 10]), 10, &budget, Waits::default())
+            .await
+            .unwrap();
+        let second = read(Body::from(vec![0; 10]), 10, &budget, Waits::default()).await;
         assert_eq!(second.unwrap_err(), EdgeRefusal::Overloaded);
         drop(first);
-        assert!(read(Body::from(vec![0; 10]), 10, &budget).await.is_ok());
+        assert!(
+            read(Body::from(vec![0; 10]), 10, &budget, Waits::default())
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
     async fn h_02_a_silent_body_is_given_up() {
         let budget = Budget::new(100);
         let silent = Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
-        let read = read_within(silent, 10, &budget, Duration::ZERO).await;
+        let waits = Waits {
+            idle: Duration::ZERO,
+            ..Waits::default()
+        };
+        let read = read(silent, 10, &budget, waits).await;
+        assert_eq!(read.unwrap_err(), EdgeRefusal::BodyTimeout);
+    }
+
+    #[tokio::test]
+    async fn h_02_a_body_that_trickles_for_ever_is_given_up() {
+        let budget = Budget::new(100);
+        let dripping = stream::unfold((), async |()| {
+            tokio::task::yield_now().await;
+            Some((Ok::<_, std::io::Error>(Vec::new()), ()))
+        });
+        let waits = Waits {
+            whole: Duration::from_millis(5),
+            ..Waits::default()
+        };
+        let read = read(Body::from_stream(dripping), 10, &budget, waits).await;
         assert_eq!(read.unwrap_err(), EdgeRefusal::BodyTimeout);
     }
 }

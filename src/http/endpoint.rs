@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use http::{
     HeaderMap, Method,
     header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
+    request::Parts,
 };
 use serde_json::Value;
 
@@ -53,10 +54,22 @@ pub async fn mcp(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Res
         // No layer above let this through: fail closed.
         return reply::edge_response(&EdgeRefusal::Internal);
     };
-    match endpoint
-        .answer(edge, principal, &parts.method, &parts.headers, body)
-        .await
-    {
+    let answered = match head(&parts) {
+        Ok(()) => {
+            let waits = parts.extensions.get::<body::Waits>().copied();
+            endpoint
+                .answer(
+                    edge,
+                    principal,
+                    &parts.headers,
+                    body,
+                    waits.unwrap_or_default(),
+                )
+                .await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    match answered {
         Ok(response) => response,
         Err(refusal) => {
             reply::note(edge, &refusal);
@@ -70,16 +83,12 @@ impl Endpoint {
         &self,
         edge: &Edge,
         principal: &Principal,
-        method: &Method,
         headers: &HeaderMap,
         body: Body,
+        waits: body::Waits,
     ) -> Result<Response<Body>, EdgeRefusal> {
-        if method != Method::POST {
-            return Err(EdgeRefusal::MethodNotAllowed);
-        }
-        check_media(headers)?;
         let cap = self.server.serving().max_request_bytes;
-        let (bytes, held) = body::read(body, cap, &self.budget).await?;
+        let (bytes, held) = body::read(body, cap, &self.budget, waits).await?;
         edge.record.fields().request_bytes = bytes.len() as u64;
         let parsed = match json::parse(&bytes) {
             Ok(parsed) => parsed,
@@ -189,6 +198,14 @@ fn check_batch(headers: &HeaderMap, entries: &[Value]) -> Result<(), &'static st
         return Err("`initialize` must not be in a batch");
     }
     Ok(())
+}
+
+/// What can be refused before the body is looked at.
+fn head(parts: &Parts) -> Result<(), EdgeRefusal> {
+    if parts.method != Method::POST {
+        return Err(EdgeRefusal::MethodNotAllowed);
+    }
+    check_media(&parts.headers)
 }
 
 /// JSON in UTF-8 without coding in, JSON or events out.

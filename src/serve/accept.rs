@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection, pulse::Pulse};
+use super::{Waits, connection};
 use crate::{clock::SharedClock, config::ListenConfig, http::Peer, telemetry::metrics::Metrics};
 
 /// Pause after an accept that failed, as when file descriptors run out: never a spin.
@@ -50,6 +50,8 @@ pub struct Door {
     pub metrics: Arc<Metrics>,
     /// Ages connections.
     pub clock: SharedClock,
+    /// How long clients may take.
+    pub waits: Waits,
 }
 
 /// One listener.
@@ -100,9 +102,7 @@ impl Acceptor {
         let door = Arc::clone(&self.door);
         self.connections.spawn(async move {
             let _place = place;
-            let pulse = Pulse::new(Arc::clone(&door.clock));
-            let (router, stop) = (door.service.clone(), door.stopping.clone());
-            connection::serve(stream, Peer(address), router, pulse, stop).await;
+            connection::serve(stream, Peer(address), &door).await;
         });
     }
 }

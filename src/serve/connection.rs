@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{body::Body, extract::Request};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
@@ -19,10 +19,12 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use super::pulse::{Progress, Pulse};
+use super::{
+    accept::Door,
+    pulse::{Progress, Pulse},
+};
 use crate::http::Peer;
 
 /// Buffer for a request's head.
@@ -31,23 +33,18 @@ const STREAMS: u32 = 100;
 const HEADER_LIST: u32 = 16 << 10;
 
 /// Serves one connection until it ends, is idle for too long, or the process stops.
-pub async fn serve(
-    stream: TcpStream,
-    peer: Peer,
-    router: Router,
-    pulse: Pulse,
-    stop: CancellationToken,
-) {
-    let pulse = Arc::new(pulse);
+pub async fn serve(stream: TcpStream, peer: Peer, door: &Door) {
+    let pulse = Arc::new(Pulse::new(Arc::clone(&door.clock), door.waits.connection));
     let watched = Watched {
         stream: TokioIo::new(stream),
         pulse: Arc::clone(&pulse),
     };
     let service = service_fn(|request: http::Request<Incoming>| {
-        let (mut router, pulse) = (router.clone(), Arc::clone(&pulse));
+        let (mut router, pulse) = (door.service.clone(), Arc::clone(&pulse));
         let version = request.version();
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(door.waits.body);
         pulse.request_begins();
         let counted = Counted { pulse, version };
         let answer = router.call(request);
@@ -63,7 +60,7 @@ pub async fn serve(
         // A connection that fails has nobody left to be told.
         _ = connection.as_mut() => {}
         () = watchdog.as_mut() => {}
-        () = stop.cancelled() => {
+        () = door.stopping.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 _ = connection => {}

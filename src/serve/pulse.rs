@@ -10,12 +10,29 @@ use std::{
 
 use crate::clock::SharedClock;
 
-/// From the first byte, or the connection's start, to the end of a request's head.
-const HEAD: Duration = Duration::from_secs(10);
-/// Between requests.
-const IDLE: Duration = Duration::from_secs(75);
-/// The client reads nothing of what is written.
-const STALLED: Duration = Duration::from_secs(30);
+/// How long a connection may take over what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// From the first byte, or the connection's start, to the end of a request's head.
+    pub head: Duration,
+    /// Between requests.
+    pub idle: Duration,
+    /// The client reads nothing of what is written.
+    pub stalled: Duration,
+    /// Longest pause between two looks at the clock.
+    pub look: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            stalled: Duration::from_secs(30),
+            look: Duration::from_secs(10),
+        }
+    }
+}
 
 const IN_HEAD: u8 = 0;
 const BUSY: u8 = 1;
@@ -27,6 +44,7 @@ const NEVER: u64 = u64::MAX;
 /// One connection's state.
 pub struct Pulse {
     clock: SharedClock,
+    waits: Waits,
     phase: AtomicU8,
     /// Milliseconds of the monotonic clock.
     since: AtomicU64,
@@ -36,9 +54,10 @@ pub struct Pulse {
 
 impl Pulse {
     /// A fresh connection: the head of its first request is awaited.
-    pub fn new(clock: SharedClock) -> Self {
+    pub fn new(clock: SharedClock, waits: Waits) -> Self {
         let pulse = Self {
             clock,
+            waits,
             phase: AtomicU8::new(IN_HEAD),
             since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(NEVER),
@@ -103,17 +122,17 @@ impl Pulse {
         let now = self.now();
         let spent = |since: u64| Duration::from_millis(now.saturating_sub(since));
         let blocked = self.blocked_since.load(Ordering::Relaxed);
-        if blocked != NEVER && spent(blocked) >= STALLED {
+        if blocked != NEVER && spent(blocked) >= self.waits.stalled {
             return None;
         }
         let limit = match self.phase.load(Ordering::Acquire) {
-            IN_HEAD => HEAD,
-            QUIET | QUIET_H2 => IDLE,
+            IN_HEAD => self.waits.head,
+            QUIET | QUIET_H2 => self.waits.idle,
             // Bodies and answers have deadlines of their own; look again later.
-            _ => return Some(HEAD),
+            _ => return Some(self.waits.look),
         };
         let left = limit.checked_sub(spent(self.since.load(Ordering::Relaxed)))?;
-        (!left.is_zero()).then(|| left.min(HEAD))
+        (!left.is_zero()).then(|| left.min(self.waits.look))
     }
 }
 
@@ -137,7 +156,7 @@ mod tests {
     fn h_01_h_03_heads_and_silences_have_their_own_limits() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
         let shared: SharedClock = clock.clone();
-        let pulse = Pulse::new(shared);
+        let pulse = Pulse::new(shared, Waits::default());
         let wait = |seconds| clock.advance(Duration::from_secs(seconds));
         wait(9);
         assert!(pulse.left().is_some());
@@ -164,7 +183,7 @@ mod tests {
     fn pings_of_http_2_do_not_begin_a_head() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
         let shared: SharedClock = clock.clone();
-        let pulse = Pulse::new(shared);
+        let pulse = Pulse::new(shared, Waits::default());
         pulse.request_begins();
         pulse.request_ends(http::Version::HTTP_2);
         pulse.received();
@@ -178,7 +197,7 @@ mod tests {
     fn a_client_that_does_not_read_is_let_go() {
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
         let shared: SharedClock = clock.clone();
-        let pulse = Pulse::new(shared);
+        let pulse = Pulse::new(shared, Waits::default());
         pulse.request_begins();
         pulse.wrote(Progress::None);
         clock.advance(Duration::from_secs(29));

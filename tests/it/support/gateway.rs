@@ -41,6 +41,8 @@ pub(crate) struct Setup {
     pub(crate) listen: String,
     /// Further top-level YAML.
     pub(crate) more: String,
+    /// How long clients may take.
+    pub(crate) waits: serve::Waits,
 }
 
 impl Default for Setup {
@@ -56,6 +58,7 @@ impl Default for Setup {
             tools: String::new(),
             listen: String::new(),
             more: String::new(),
+            waits: serve::Waits::default(),
         }
     }
 }
@@ -145,7 +148,9 @@ impl TestGateway {
             path: config_path.clone(),
             environment,
         };
-        let running = serve::start(gateway, Some(source)).await.unwrap();
+        let running = serve::start_with(gateway, Some(source), setup.waits)
+            .await
+            .unwrap();
         Self {
             address: running.public,
             admin: running.admin,
