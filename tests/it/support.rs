@@ -3,9 +3,11 @@
 
 pub(crate) mod client;
 pub(crate) mod database;
+pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod load;
 pub(crate) mod operator;
+pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod protocol;
 pub(crate) mod upstream;

@@ -12,14 +12,14 @@ use tempfile::TempDir;
 use wicketgate::{
     clock::{SharedClock, SystemClock, Timestamp},
     config::{self, Environment},
-    crypto::{Keyring, LicenseKey, MasterKey, Pepper, generate_master_key_text},
+    crypto::{Keyring, LicenseKey, MasterKey, Pepper, TokenDigest, generate_master_key_text},
     egress,
     entropy::{OsEntropy, SharedEntropy},
     gateway::{Gateway, GatewayParts},
     ids::LicenseId,
     license::{License, LicenseStatus},
     serve::{self, ConfigSource, Running},
-    store::{KeyRecord, Stamp, Store, StoreTarget},
+    store::{KeyChange, KeyRecord, Stamp, Store, StoreTarget},
     vault::Vault,
 };
 
@@ -206,6 +206,17 @@ impl TestGateway {
             expires: None,
         };
         (record, key.expose().to_owned())
+    }
+
+    /// What the store keeps of a key.
+    pub(crate) fn digest(&self, key: &LicenseKey) -> TokenDigest {
+        self.pepper.digest(key)
+    }
+
+    /// Another key of this license; the gateway is not told.
+    pub(crate) async fn add_key(&self, id: LicenseId, key: &KeyRecord) {
+        let added = self.store.add_key(id, key, None, &self.stamp()).await;
+        assert_eq!(added.unwrap(), KeyChange::Added { retiring: 0 });
     }
 
     pub(crate) fn stamp(&self) -> Stamp {

@@ -1,11 +1,14 @@
 //! HTTP/1.1 by hand: what is sent is what the test says, byte for byte.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -57,6 +60,16 @@ impl Wire {
         })
     }
 
+    /// From another address of this machine.
+    pub(crate) async fn connect_from(source: IpAddr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source, 0)).unwrap();
+        Self {
+            stream: socket.connect(address).await.unwrap(),
+            read: Vec::new(),
+        }
+    }
+
     /// Sends bytes; a peer that closed already is not an error here.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes).await;
@@ -102,6 +115,17 @@ impl Wire {
             .await
             .ok()?;
         Some(std::mem::take(&mut self.read))
+    }
+
+    /// What was read and not yet taken, at least so many bytes of it unless the peer closes.
+    pub(crate) async fn take(&mut self, least: usize) -> Vec<u8> {
+        timeout(PATIENCE, async {
+            while self.read.len() < least && self.fill().await {}
+        })
+        .await
+        .expect("bytes or an end in time");
+        let count = self.read.len().min(least);
+        self.read.drain(..count).collect()
     }
 
     async fn fill(&mut self) -> bool {
