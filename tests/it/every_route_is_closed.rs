@@ -47,7 +47,10 @@ async fn keys(ground: &Ground) -> Vec<(&'static str, String)> {
     ] {
         let (id, key) = gateway.issue("pro").await;
         let stamp = gateway.stamp();
-        let changed = gateway.store.set_license_status(id, status, "test", &stamp).await;
+        let changed = gateway
+            .store
+            .set_license_status(id, status, "test", &stamp)
+            .await;
         changed.unwrap();
         keys.push((word, key));
     }
