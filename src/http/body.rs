@@ -29,7 +29,7 @@ impl Default for Waits {
     fn default() -> Self {
         Self {
             idle: Duration::from_secs(15),
-            whole: Duration::from_secs(60),
+            whole: Duration::from_mins(1),
         }
     }
 }

@@ -12,7 +12,7 @@ fn with_content(ground: &Ground, lines: &str, body: &str) -> String {
     let head: String = head
         .lines()
         .filter(|line| !line.starts_with("Content-") && !line.starts_with("Accept"))
-        .map(|line| format!("{line}\r\n"))
+        .flat_map(|line| [line, "\r\n"])
         .collect();
     format!("{head}{lines}\r\n{body}")
 }

@@ -13,7 +13,7 @@ fn framed(ground: &Ground, lines: &str, body: &str) -> String {
     let head: String = head
         .lines()
         .filter(|line| !line.starts_with("Content-Length"))
-        .map(|line| format!("{line}\r\n"))
+        .flat_map(|line| [line, "\r\n"])
         .collect();
     format!("{head}{lines}\r\n{body}")
 }

@@ -159,7 +159,8 @@ async fn h_20_heads_have_bounds() {
     let fields = |count: usize| {
         (0..count)
             .map(|n| format!("X-{n}: y\r\n"))
-            .collect::<String>()
+            .collect::<Vec<_>>()
+            .concat()
     };
     let standing = ground
         .good()

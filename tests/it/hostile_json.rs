@@ -240,7 +240,7 @@ async fn j_17_names_that_mean_something_elsewhere_mean_nothing_here() {
     ground.allow("POST /v1/items");
     let answer = create(&mut ground, r#"{"name":"a","__proto__":{"qty":7}}"#).await;
     tool_error(&answer);
-    let body = call("create", r#"{"name":"a"}"#).replacen("{", r#"{"__proto__":{"id":9},"#, 1);
+    let body = call("create", r#"{"name":"a"}"#).replacen('{', r#"{"__proto__":{"id":9},"#, 1);
     let answer = ground.modern_body("tools/call", "create", &body).await;
     assert_eq!(answer.json()["id"], 1);
     ground.allow("POST /v1/items");

@@ -71,16 +71,16 @@ async fn h_02_a_body_that_trickles_is_refused_as_a_whole() {
     })
     .await;
     let good = ground.good();
-    let (head, body) = good.split_once("\r\n\r\n").unwrap();
+    let (front, body) = good.split_once("\r\n\r\n").unwrap();
     let mut wire = Wire::connect(ground.gateway.address).await;
-    wire.send(format!("{head}\r\n\r\n").as_bytes()).await;
+    wire.send(format!("{front}\r\n\r\n").as_bytes()).await;
     let mut answer = None;
     for byte in body.bytes() {
         wire.send(&[byte]).await;
         // Between two bytes the client listens for a moment.
-        let heard = tokio::time::timeout(Duration::from_millis(20), wire.answer()).await;
-        if let Ok(heard) = heard {
-            answer = heard;
+        let listened = tokio::time::timeout(Duration::from_millis(20), wire.answer()).await;
+        if let Ok(came) = listened {
+            answer = came;
             break;
         }
     }
@@ -168,28 +168,28 @@ async fn h_22_bodies_in_flight_have_a_budget() {
     let size = 256 << 10;
     let head = head.replacen(length.unwrap(), &format!("Content-Length: {size}"), 1);
     let stalled = format!("{head}\r\n\r\n{}", " ".repeat(size * 9 / 10));
-    let mut held = Vec::new();
+    let mut holding = Vec::new();
     for _ in 0..4 {
         let mut wire = Wire::connect(ground.gateway.address).await;
         wire.send(stalled.as_bytes()).await;
-        held.push(wire);
+        holding.push(wire);
     }
     // The fifth finds no room, as soon as the four are being read.
-    let mut refused = None;
+    let mut overloaded = None;
     for _ in 0..200 {
         let answer = ground.send(&good).await.expect("an answer");
         if answer.status == 503 {
-            refused = Some(answer);
+            overloaded = Some(answer);
             break;
         }
         assert_eq!(answer.status, 200, "{}", answer.body);
         ground.allow_good(1);
     }
-    let refused = refused.expect("a refusal while the budget is held");
-    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    let overloaded = overloaded.expect("a refusal while the budget is held");
+    let wait: u64 = overloaded.header("retry-after").unwrap().parse().unwrap();
     assert!(wait >= 1);
-    ground.unanswered(held.len());
-    drop(held);
+    ground.unanswered(holding.len());
+    drop(holding);
     // Whoever went away gives back what it held.
     for attempt in 0.. {
         let answer = ground.send(&good).await.expect("an answer");
@@ -213,5 +213,5 @@ fn waits_are_those_that_are_documented() {
     assert_eq!(waits.connection.stalled, Duration::from_secs(30));
     assert!(waits.connection.look <= Duration::from_secs(10));
     assert_eq!(waits.body.idle, Duration::from_secs(15));
-    assert_eq!(waits.body.whole, Duration::from_secs(60));
+    assert_eq!(waits.body.whole, Duration::from_mins(1));
 }

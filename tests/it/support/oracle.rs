@@ -127,7 +127,7 @@ impl Ground {
     /// Remembers an answer that was read elsewhere.
     pub(crate) fn hear(&mut self, answer: &Answer) {
         for (name, value) in &answer.headers {
-            self.heard.push_str(&format!("{name}: {value}\n"));
+            self.heard.extend([name, ": ", value, "\n"]);
         }
         self.heard.push_str(&answer.body);
         if let Some(id) = answer.header("x-request-id") {
