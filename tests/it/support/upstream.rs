@@ -35,8 +35,6 @@ pub(crate) enum Behaviour {
     Json(String),
     /// This status and body.
     Status(u16, String),
-    /// 200 with these header fields and body.
-    With(Vec<(&'static str, String)>, String),
     /// This status, with these header fields and body.
     Full(u16, Vec<(&'static str, String)>, String),
     /// Not before it is told to; then 200 and `{"ok":true}`.
@@ -142,7 +140,6 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     match behaviour {
         Behaviour::Json(body) => respond(200, vec![], body),
         Behaviour::Status(status, body) => respond(status, vec![], body),
-        Behaviour::With(extra, body) => respond(200, extra, body),
         Behaviour::Full(status, extra, body) => respond(status, extra, body),
         Behaviour::Held(gate) => {
             let mut guard = Guard {
