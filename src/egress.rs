@@ -1,23 +1,27 @@
 //! The only maker of HTTP clients: guarded addresses, no redirects, no proxy from the environment.
 //!
 //! It decodes no content coding, keeps no cookies, sends no `Referer`, and none of its errors holds
-//! a URL. The engine (reqwest) shows in no signature, so it can be exchanged in this file.
+//! a URL. The engine shows in no public signature, so it can be exchanged in one file.
 
 pub mod body;
+mod engine;
 pub mod guard;
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use ipnet::IpNet;
 use url::Url;
 
-use self::guard::{AddressRefused, Guard, GuardedResolver, Lookup, SystemLookup};
 pub use self::{body::read_body, guard::is_allowed};
-
-/// Idle connections to a host are closed after this long, sooner than common servers do.
-const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+use self::{
+    engine::{Engine, class_of, engine},
+    guard::{AddressRefused, Guard, Lookup, SystemLookup},
+};
 
 /// How the bytes travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +82,7 @@ pub struct EgressRequest {
 
 /// The head of a response; the body is still to be read with [`read_body`].
 #[derive(Debug)]
-pub struct EgressResponse(reqwest::Response);
+pub struct EgressResponse(http::Response<Incoming>);
 
 impl EgressResponse {
     /// The status.
@@ -93,11 +97,17 @@ impl EgressResponse {
 
     /// The length the body claims to have.
     pub fn content_length(&self) -> Option<u64> {
-        self.0.content_length()
+        self.0.body().size_hint().exact()
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, EgressError> {
-        self.0.chunk().await.map_err(|_| EgressError::Broken)
+        while let Some(frame) = self.0.body_mut().frame().await {
+            // Trailers are passed over.
+            if let Ok(data) = frame.map_err(|_| EgressError::Broken)?.into_data() {
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -141,51 +151,25 @@ pub fn install_tls_provider() {
 /// An HTTP client bound to an [`EgressProfile`]. Clones share one connection pool.
 #[derive(Clone)]
 pub struct EgressClient {
-    engine: reqwest::Client,
+    engine: Engine,
     guard: Arc<Guard>,
 }
 
 impl EgressClient {
     /// A client for one upstream. Roots of trust are the operating system's.
-    pub fn for_upstream(profile: EgressProfile) -> Result<Self, EgressSetupError> {
+    pub fn for_upstream(profile: &EgressProfile) -> Result<Self, EgressSetupError> {
         Self::with_lookup(profile, Arc::new(SystemLookup))
     }
 
     /// The same with its own way from names to addresses.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that makes HTTP clients"
-    )]
     fn with_lookup(
-        profile: EgressProfile,
+        profile: &EgressProfile,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, EgressSetupError> {
         install_tls_provider();
-        let guard = Arc::new(Guard::new(
-            profile.scheme,
-            profile.allow_special_use,
-            lookup,
-        ));
-        let mut builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .no_proxy()
-            .retry(reqwest::retry::never())
-            .tcp_nodelay(true)
-            .connect_timeout(profile.connect_timeout)
-            .pool_max_idle_per_host(profile.idle_per_host)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .dns_resolver(GuardedResolver(Arc::clone(&guard)));
-        builder = match profile.scheme {
-            Scheme::Https => builder.https_only(true),
-            // Never speaks TLS, so it need not read the system's certificates: it trusts none.
-            Scheme::Http => builder.tls_backend_preconfigured(
-                rustls::ClientConfig::builder()
-                    .with_root_certificates(rustls::RootCertStore::empty())
-                    .with_no_client_auth(),
-            ),
-        };
-        let engine = builder.build().map_err(|_| EgressSetupError)?;
+        let allow = profile.allow_special_use.clone();
+        let guard = Arc::new(Guard::new(profile.scheme, allow, lookup));
+        let engine = engine(profile, Arc::clone(&guard))?;
         Ok(Self { engine, guard })
     }
 
@@ -200,32 +184,16 @@ impl EgressClient {
         self.guard
             .check_url(&request.url)
             .map_err(|AddressRefused| EgressError::AddressRefused)?;
-        let mut engine_request = reqwest::Request::new(request.method, request.url);
-        *engine_request.headers_mut() = request.headers;
-        *engine_request.body_mut() = request.body.map(Into::into);
-        match self.engine.execute(engine_request).await {
+        let mut sent = http::Request::new(Full::new(request.body.unwrap_or_default()));
+        // A URL that `url` prints is a URI that `http` reads.
+        *sent.uri_mut() =
+            Uri::try_from(request.url.as_str()).map_err(|_| EgressError::AddressRefused)?;
+        *sent.method_mut() = request.method;
+        *sent.headers_mut() = request.headers;
+        match self.engine.request(sent).await {
             Ok(response) => Ok(EgressResponse(response)),
             Err(error) => Err(class_of(&error)),
         }
-    }
-}
-
-/// Keeps the class of an engine's error and drops the rest, which may hold the URL.
-fn class_of(error: &reqwest::Error) -> EgressError {
-    if !error.is_connect() {
-        return EgressError::Broken;
-    }
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        if inner.is::<AddressRefused>() {
-            return EgressError::AddressRefused;
-        }
-        cause = inner.source();
-    }
-    if error.is_timeout() {
-        EgressError::ConnectTimeout
-    } else {
-        EgressError::Connect
     }
 }
 

@@ -182,12 +182,14 @@ fn only_egress_makes_http_clients() {
         if file.module()[0] == "egress" {
             continue;
         }
-        for (name, line) in reached(&file.words, "reqwest") {
-            if matches!(
-                name.as_str(),
-                "Client" | "ClientBuilder" | "blocking" | "get"
-            ) {
-                wrong.push(format!("{}:{line}: reqwest::{name}", file.path));
+        for client in ["reqwest", "hyper_rustls"] {
+            for (name, line) in reached(&file.words, client) {
+                wrong.push(format!("{}:{line}: {client}::{name}", file.path));
+            }
+        }
+        for (name, line) in reached(&file.words, "hyper_util") {
+            if name == "client" {
+                wrong.push(format!("{}:{line}: hyper_util::{name}", file.path));
             }
         }
     }

@@ -28,6 +28,7 @@ const fn excess_rule(excess: Excess) -> &'static str {
     match excess {
         Excess::Depth => "is nested too deep; at most 64 levels",
         Excess::Count => "holds too many values; at most 10,000, and 1,024 keys an object",
+        Excess::Nul => "holds a NUL character in a text",
         Excess::Number => "holds a number beyond 2^53 that would lose digits; send it as text",
     }
 }

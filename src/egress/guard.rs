@@ -5,7 +5,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs},
     sync::Arc,
     time::Duration,
 };
@@ -262,25 +262,6 @@ pub(super) enum LookupError {
     /// It has none, or the answer took too long.
     #[error("name not found")]
     Failed,
-}
-
-/// The guard as the engine asks it.
-pub(super) struct GuardedResolver(pub(super) Arc<Guard>);
-
-impl reqwest::dns::Resolve for GuardedResolver {
-    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
-        let guard = Arc::clone(&self.0);
-        Box::pin(async move {
-            match guard.resolve(name.as_str()).await {
-                Ok(found) => {
-                    let dial = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
-                    Ok(Box::new(dial) as reqwest::dns::Addrs)
-                }
-                Err(LookupError::Refused(refused)) => Err(refused.into()),
-                Err(failed) => Err(failed.into()),
-            }
-        })
-    }
 }
 
 #[cfg(test)]

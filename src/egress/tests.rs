@@ -75,7 +75,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\
 async fn s_08_one_private_answer_refuses_the_name() {
     let (port, count) = serve(OK).await;
     let lookup = Scripted::new(&[&["127.0.0.1", "10.0.0.1"]]);
-    let client = EgressClient::with_lookup(profile("127.0.0.1/32"), lookup).unwrap();
+    let client = EgressClient::with_lookup(&profile("127.0.0.1/32"), lookup).unwrap();
     let error = client
         .send(get(&format!("http://up.test:{port}/")))
         .await
@@ -88,7 +88,7 @@ async fn s_08_one_private_answer_refuses_the_name() {
 async fn s_09_the_checked_address_is_the_dialled_one() {
     let (port, count) = serve(OK).await;
     let lookup = Scripted::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let client = EgressClient::with_lookup(profile("127.0.0.1/32"), lookup.clone()).unwrap();
+    let client = EgressClient::with_lookup(&profile("127.0.0.1/32"), lookup.clone()).unwrap();
     let url = format!("http://up.test:{port}/");
     let response = client.send(get(&url)).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
@@ -102,7 +102,7 @@ async fn s_09_the_checked_address_is_the_dialled_one() {
 
 #[tokio::test]
 async fn s_10_a_name_without_address_is_a_connect_failure() {
-    let client = EgressClient::with_lookup(profile("127.0.0.1/32"), Scripted::new(&[])).unwrap();
+    let client = EgressClient::with_lookup(&profile("127.0.0.1/32"), Scripted::new(&[])).unwrap();
     let error = client.send(get("http://up.test/")).await.unwrap_err();
     assert_eq!(error, EgressError::Connect);
 }
@@ -118,7 +118,7 @@ impl Lookup for Silent {
 
 #[tokio::test]
 async fn s_10_a_resolver_that_hangs_holds_nobody() {
-    let client = EgressClient::with_lookup(profile("127.0.0.1/32"), Arc::new(Silent)).unwrap();
+    let client = EgressClient::with_lookup(&profile("127.0.0.1/32"), Arc::new(Silent)).unwrap();
     let error = client.send(get("http://up.test/")).await.unwrap_err();
     assert_eq!(error, EgressError::ConnectTimeout);
 }
@@ -130,7 +130,7 @@ async fn r_01_redirects_are_answers() {
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{evil}/\r\ncontent-length: 0\r\n\r\n"
     );
     let (port, _) = serve(Box::leak(answer.into_boxed_str())).await;
-    let client = EgressClient::for_upstream(profile("127.0.0.1/32")).unwrap();
+    let client = EgressClient::for_upstream(&profile("127.0.0.1/32")).unwrap();
     let response = client
         .send(get(&format!("http://127.0.0.1:{port}/")))
         .await
@@ -141,7 +141,7 @@ async fn r_01_redirects_are_answers() {
 
 #[tokio::test]
 async fn bodies_are_counted_and_complete_or_nothing() {
-    let client = EgressClient::for_upstream(profile("127.0.0.1/32")).unwrap();
+    let client = EgressClient::for_upstream(&profile("127.0.0.1/32")).unwrap();
     let read = async |answer: &'static str, cap: usize, idle: u64| {
         let (port, _) = serve(answer).await;
         let response = client
@@ -163,7 +163,7 @@ async fn bodies_are_counted_and_complete_or_nothing() {
 
 #[tokio::test]
 async fn d_06_errors_hold_no_url() {
-    let client = EgressClient::for_upstream(profile("127.0.0.1/32")).unwrap();
+    let client = EgressClient::for_upstream(&profile("127.0.0.1/32")).unwrap();
     let error = client
         .send(get("http://127.0.0.1:1/?api_key=CANARY"))
         .await
@@ -174,7 +174,7 @@ async fn d_06_errors_hold_no_url() {
 
 #[test]
 fn https_clients_find_the_systems_roots() {
-    assert!(EgressClient::for_upstream(EgressProfile::new(Scheme::Https)).is_ok());
+    assert!(EgressClient::for_upstream(&EgressProfile::new(Scheme::Https)).is_ok());
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn r_07_a_body_that_stops_is_given_up() {
             held.push(socket);
         }
     });
-    let client = EgressClient::for_upstream(profile("127.0.0.1/32")).unwrap();
+    let client = EgressClient::for_upstream(&profile("127.0.0.1/32")).unwrap();
     let read = async |idle: u64, deadline: u64| {
         let request = get(&format!("http://127.0.0.1:{port}/"));
         let response = client.send(request).await.unwrap();
@@ -205,7 +205,7 @@ async fn r_07_a_body_that_stops_is_given_up() {
 #[tokio::test]
 async fn r_21_tls_is_never_traded_for_plain_text() {
     let (port, count) = serve(OK).await;
-    let client = EgressClient::for_upstream(EgressProfile {
+    let client = EgressClient::for_upstream(&EgressProfile {
         allow_special_use: vec!["127.0.0.1/32".parse().unwrap()],
         ..EgressProfile::new(Scheme::Https)
     })

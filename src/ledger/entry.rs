@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::{
     Shared,
-    refill::{Progress, Refill},
+    refill::{LARGEST, Progress, Refill, USUAL},
     reservation::{Outcome, Reservation},
 };
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
 
 /// How long the answer "exhausted" is believed without asking again.
 const BELIEVED: Duration = Duration::from_secs(1);
+
+/// A block that is spent in less is followed by a larger one.
+const BRISK: Duration = Duration::from_secs(1);
 
 /// A license's day as this process sees it.
 #[derive(Default)]
@@ -33,6 +36,8 @@ struct State {
     refill: Option<watch::Receiver<Progress>>,
     in_flight: u32,
     touched: Duration,
+    /// The last block: how large it could be, and when it came.
+    last: Option<(u32, Duration)>,
     /// Nobody may use this entry any more; there is, or will be, another.
     retired: bool,
 }
@@ -87,6 +92,16 @@ impl Lease {
     }
 }
 
+impl State {
+    /// Twice the last block when that was spent within a second.
+    fn next_most(&self, now: Duration) -> u32 {
+        match self.last {
+            Some((most, came)) if now.saturating_sub(came) < BRISK => (most * 2).min(LARGEST),
+            _ => USUAL,
+        }
+    }
+}
+
 impl Entry {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -131,6 +146,7 @@ impl Entry {
         });
         let unspent = std::mem::take(&mut lease.unspent);
         let current = *lease;
+        let most = state.next_most(moment.monotonic);
         let (report, progress) = watch::channel(Progress::UnderWay);
         state.refill = Some(progress.clone());
         let refill = Refill {
@@ -139,6 +155,7 @@ impl Entry {
             lease: current.id,
             day: current.day,
             limit,
+            most,
             unspent,
             past,
             report,
@@ -150,6 +167,7 @@ impl Entry {
     pub(super) fn granted(&self, refill: &Refill, grant: LeaseGrant, monotonic: Duration) {
         let mut state = self.state();
         state.refill = None;
+        state.last = Some((refill.most, monotonic));
         state.exhausted = (grant.granted == 0).then(|| Exhaustion {
             day: refill.day,
             limit: refill.limit,

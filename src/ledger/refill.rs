@@ -14,8 +14,11 @@ use crate::{
     store::LeaseRequest,
 };
 
-/// The largest block.
-const LARGEST: u32 = 50;
+/// The largest block of a license that calls at a human pace.
+pub(super) const USUAL: u32 = 50;
+/// The largest block at all. A license that spends blocks by the second gets larger ones, so that
+/// it does not ask the database by the millisecond; they stay within one per cent of its rest.
+pub(super) const LARGEST: u32 = 1_000;
 
 /// How far a refill is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(super) struct Refill {
     pub(super) lease: LeaseId,
     pub(super) day: Day,
     pub(super) limit: u32,
+    /// The largest block wanted.
+    pub(super) most: u32,
     /// Unspent calls that are given back with the wish.
     pub(super) unspent: u32,
     /// The lease of a day that is over.
@@ -39,10 +44,10 @@ pub(super) struct Refill {
     pub(super) report: watch::Sender<Progress>,
 }
 
-/// One per cent of what is left, or what is waited for, at most fifty.
-fn block(left: u32, waiting: usize) -> u32 {
-    let waiting = u32::try_from(waiting).unwrap_or(LARGEST);
-    (left / 100).max(waiting).clamp(1, LARGEST)
+/// One per cent of what is left, but at most `most`; or what is waited for, at most fifty.
+fn block(left: u32, waiting: usize, most: u32) -> u32 {
+    let waiting = u32::try_from(waiting).unwrap_or(USUAL).min(USUAL);
+    (left / 100).min(most).max(waiting).max(1)
 }
 
 impl Refill {
@@ -61,7 +66,7 @@ impl Refill {
         let waiting = || refill.0.report.receiver_count().saturating_sub(1);
         let grant = shared
             .store
-            .lease_calls(&wish, |left| block(left, waiting()))
+            .lease_calls(&wish, |left| block(left, waiting(), refill.0.most))
             .await;
         match grant {
             Ok(grant) => {
@@ -95,15 +100,18 @@ impl Drop for Ending {
 
 #[cfg(test)]
 mod tests {
-    use super::block;
+    use super::{LARGEST, USUAL, block};
 
     #[test]
     fn a_block_is_one_per_cent_or_what_is_waited_for() {
-        assert_eq!(block(100_000, 1), 50);
-        assert_eq!(block(2_000, 1), 20);
-        assert_eq!(block(150, 1), 1);
-        assert_eq!(block(0, 0), 1);
-        assert_eq!(block(150, 30), 30);
-        assert_eq!(block(150, 5_000), 50);
+        assert_eq!(block(100_000, 1, USUAL), 50);
+        assert_eq!(block(2_000, 1, USUAL), 20);
+        assert_eq!(block(150, 1, USUAL), 1);
+        assert_eq!(block(0, 0, USUAL), 1);
+        assert_eq!(block(150, 30, USUAL), 30);
+        assert_eq!(block(150, 5_000, USUAL), 50);
+        assert_eq!(block(10_000_000, 1, LARGEST), 1_000);
+        assert_eq!(block(2_000, 1, LARGEST), 20);
+        assert_eq!(block(150, 5_000, LARGEST), 50);
     }
 }

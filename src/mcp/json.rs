@@ -32,6 +32,8 @@ pub enum Excess {
     Count,
     /// A number that would lose digits.
     Number,
+    /// A text with a NUL character: many an upstream ends its reading there.
+    Nul,
 }
 
 /// A document and whether some of it had to be skipped.
@@ -142,11 +144,14 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        if value.as_bytes().contains(&0) {
+            self.state.note(Excess::Nul);
+        }
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+        self.visit_str(&value)
     }
 
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -264,6 +269,12 @@ mod tests {
         );
         assert_eq!(excess(r#"{"qty":1e2,"b":1.0,"c":-0}"#), None);
         assert_eq!(parse(b"1e400"), Err(JsonFault::Syntax));
+    }
+
+    #[test]
+    fn j_15_a_nul_character_is_said() {
+        assert_eq!(excess(r#"{"name":"a\u0000b"}"#), Some(Excess::Nul));
+        assert_eq!(excess(r#"{"name":"a\u0001b\n"}"#), None);
     }
 
     #[test]

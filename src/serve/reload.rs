@@ -1,13 +1,15 @@
 //! Reloads at SIGHUP and when a file changes; a bad configuration leaves the old one serving.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{self, ConfigError, Environment, load::content_hash},
+    config::{self, Config, ConfigError, Environment, load::content_hash},
     gateway::Gateway,
+    names::UpstreamName,
+    secret::SecretString,
 };
 
 /// How often files are looked at. Their content counts, so a swapped symlink is noticed too.
@@ -86,14 +88,23 @@ fn reload_now(gateway: &Gateway, source: &ConfigSource) {
                 tracing::error!(%problem, "reload.refused");
             }
         }
-        Ok((loaded, secrets)) => match gateway.reload(loaded.config, &secrets) {
-            Ok(done) => {
-                tracing::info!(tools = done.tools, "reload.done");
-                for section in done.need_restart {
-                    tracing::warn!(section, "reload.needs_restart");
-                }
+        Ok((loaded, secrets)) => {
+            for problem in &loaded.warnings {
+                tracing::warn!(%problem, "config.warning");
             }
-            Err(error) => tracing::error!(%error, "reload.refused"),
-        },
+            swap(gateway, loaded.config, &secrets);
+        }
+    }
+}
+
+fn swap(gateway: &Gateway, config: Config, secrets: &HashMap<UpstreamName, SecretString>) {
+    match gateway.reload(config, secrets) {
+        Ok(done) => {
+            tracing::info!(tools = done.tools, "reload.done");
+            for section in done.need_restart {
+                tracing::warn!(section, "reload.needs_restart");
+            }
+        }
+        Err(error) => tracing::error!(%error, "reload.refused"),
     }
 }

@@ -107,7 +107,7 @@ fn bind_rest(
 ) -> Result<Vec<BoundTool>, BindFault> {
     let base = BaseUrl::parse(&config.base_url)?;
     let credential = config.credential.as_ref().map(CredentialUse::from_config);
-    let client = EgressClient::for_upstream(EgressProfile {
+    let client = EgressClient::for_upstream(&EgressProfile {
         allow_special_use: config.allow_special_use.clone(),
         connect_timeout: config.connect_timeout.duration(),
         ..EgressProfile::new(base.scheme())

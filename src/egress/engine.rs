@@ -1,0 +1,161 @@
+//! The engine under [`super::EgressClient`]: `hyper`'s pooled client over a guarded connector.
+//!
+//! It has no redirects, proxies, cookies, decoders or retries to be switched off: what is not here
+//! cannot be turned on by a default.
+
+use std::{
+    error::Error,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::Uri;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        Client, Error as ClientError,
+        connect::{HttpConnector, dns::Name},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
+use rustls_platform_verifier::ConfigVerifierExt as _;
+use tower::Service;
+
+use super::{
+    EgressError, EgressProfile, EgressSetupError, Scheme,
+    guard::{AddressRefused, Guard, LookupError},
+};
+
+/// Idle connections to a host are closed after this long, sooner than common servers do.
+const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+
+/// A pool of connections.
+pub(super) type Engine = Client<Patient, Full<Bytes>>;
+
+/// An engine for one profile. Roots of trust are the operating system's.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that makes HTTP clients"
+)]
+pub(super) fn engine(
+    profile: &EgressProfile,
+    guard: Arc<Guard>,
+) -> Result<Engine, EgressSetupError> {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver(guard));
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let builder = HttpsConnectorBuilder::new();
+    let connector = match profile.scheme {
+        Scheme::Https => {
+            let tls = rustls::ClientConfig::with_platform_verifier();
+            let tls = tls.map_err(|_| EgressSetupError)?;
+            builder
+                .with_tls_config(tls)
+                .https_only()
+                .enable_all_versions()
+                .wrap_connector(tcp)
+        }
+        // Never speaks TLS, so it need not read the system's certificates: it trusts none.
+        Scheme::Http => {
+            let tls = rustls::ClientConfig::builder()
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth();
+            builder
+                .with_tls_config(tls)
+                .https_or_http()
+                .enable_http1()
+                .wrap_connector(tcp)
+        }
+    };
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_CONNECTION)
+        .pool_max_idle_per_host(profile.idle_per_host)
+        .build(Patient {
+            connector,
+            limit: profile.connect_timeout,
+        }))
+}
+
+/// Keeps the class of an engine's error and drops the rest, which may hold names.
+pub(super) fn class_of(error: &ClientError) -> EgressError {
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<AddressRefused>() {
+            return EgressError::AddressRefused;
+        }
+        if inner.is::<TooLate>() {
+            return EgressError::ConnectTimeout;
+        }
+        cause = inner.source();
+    }
+    if error.is_connect() {
+        EgressError::Connect
+    } else {
+        EgressError::Broken
+    }
+}
+
+/// Connecting took too long.
+#[derive(Debug, thiserror::Error)]
+#[error("connecting took too long")]
+struct TooLate;
+
+type Connector = HttpsConnector<HttpConnector<Resolver>>;
+type ConnectorError = Box<dyn Error + Send + Sync>;
+
+/// A connector with one limit for name, address and TLS together.
+#[derive(Clone)]
+pub(super) struct Patient {
+    connector: Connector,
+    limit: Duration,
+}
+
+impl Service<Uri> for Patient {
+    type Response = <Connector as Service<Uri>>::Response;
+    type Error = ConnectorError;
+    type Future = BoxFuture<'static, Result<Self::Response, ConnectorError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectorError>> {
+        self.connector.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connected = tokio::time::timeout(self.limit, self.connector.call(uri));
+        Box::pin(async move { connected.await.unwrap_or_else(|_| Err(TooLate.into())) })
+    }
+}
+
+/// The guard as the connector asks it: for names only, literals were judged before.
+#[derive(Clone)]
+pub(super) struct Resolver(Arc<Guard>);
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, io::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let guard = Arc::clone(&self.0);
+        Box::pin(async move {
+            match guard.resolve(name.as_str()).await {
+                Ok(found) => {
+                    let dial = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
+                    Ok(dial.collect::<Vec<_>>().into_iter())
+                }
+                Err(LookupError::Refused(refused)) => Err(io::Error::other(refused)),
+                Err(LookupError::Failed) => Err(io::Error::other(LookupError::Failed)),
+            }
+        })
+    }
+}
