@@ -5,7 +5,6 @@
 
 use std::{
     error::Error,
-    io,
     net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
@@ -138,10 +137,10 @@ pub(super) struct Resolver(Arc<Guard>);
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = io::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, io::Error>>;
+    type Error = ConnectorError;
+    type Future = BoxFuture<'static, Result<Self::Response, ConnectorError>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), io::Error>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectorError>> {
         Poll::Ready(Ok(()))
     }
 
@@ -153,8 +152,9 @@ impl Service<Name> for Resolver {
                     let dial = found.into_iter().map(|ip| SocketAddr::new(ip, 0));
                     Ok(dial.collect::<Vec<_>>().into_iter())
                 }
-                Err(LookupError::Refused(refused)) => Err(io::Error::other(refused)),
-                Err(LookupError::Failed) => Err(io::Error::other(LookupError::Failed)),
+                // Boxed as it is: `class_of` looks for it among the causes.
+                Err(LookupError::Refused(refused)) => Err(refused.into()),
+                Err(failed @ LookupError::Failed) => Err(failed.into()),
             }
         })
     }

@@ -14,6 +14,11 @@ const MAX_KEYS: usize = 1_024;
 /// From here on a float cannot tell neighbouring integers apart.
 const MAX_EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
+/// Is this float so large that it may stand for several integers?
+pub fn loses_digits(value: f64) -> bool {
+    value.abs() >= MAX_EXACT_FLOAT
+}
+
 /// The bytes are no document that may be read further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JsonFault {
@@ -137,7 +142,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        if value.abs() >= MAX_EXACT_FLOAT {
+        if loses_digits(value) {
             self.state.note(Excess::Number);
         }
         Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))

@@ -50,12 +50,9 @@ impl Violation {
         }
     }
 
-    /// The arguments as a whole break a rule that no schema states.
-    pub fn of_the_whole(rule: &'static str) -> Self {
-        Self {
-            pointer: String::new(),
-            rule: rule.to_owned(),
-        }
+    /// A rule that no schema states is broken at this pointer; empty: by the whole.
+    pub fn at(pointer: &str, rule: &'static str) -> Self {
+        Self::new(pointer, rule.to_owned())
     }
 
     pub(super) fn unexplained() -> Self {
