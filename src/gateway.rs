@@ -97,7 +97,6 @@ impl Gateway {
         let metrics = Metrics::new();
         let replica = ReplicaId::generate(clock.now(), entropy.as_ref());
         let (vault, stopping) = (Arc::new(vault), CancellationToken::new());
-        vault.replace_configured(&configured);
         let limiter = Arc::new(Limiter::Local(LocalLimiter::new(Arc::clone(&clock))));
         let ledger = Ledger::new(
             store.clone(),
@@ -107,10 +106,8 @@ impl Gateway {
         );
         let ledger = Arc::new(ledger);
         let authenticator = Arc::new(recogniser(&store, &vault, &clock, &metrics));
-        let forget = {
-            let vault = Arc::clone(&vault);
-            Box::new(move || vault.forget())
-        };
+        let forgetful = Arc::clone(&vault);
+        let forget: Box<dyn Fn() + Send + Sync> = Box::new(move || forgetful.forget());
         let watcher = Arc::new(Watcher::new(
             store.clone(),
             Arc::clone(&authenticator),
@@ -126,7 +123,10 @@ impl Gateway {
             entropy: &entropy,
         };
         let serving = Arc::new(ArcSwap::from_pointee(assemble::serving(
-            &config, &shared, None,
+            &config,
+            &configured,
+            &shared,
+            None,
         )?));
         let detached = TaskTracker::new();
         let server = Arc::new(McpServer::new(ServerParts {

@@ -80,25 +80,37 @@ pub async fn start_with(
     );
     let (public_address, admin_address) = (address(&public)?, address(&admin)?);
 
-    let door = |service, limits| Door {
+    let door = |service, limits, stopping| Door {
         service,
         limits,
-        stopping: gateway.stopping.clone(),
+        stopping,
         metrics: Arc::clone(&gateway.metrics),
         clock: gateway.clock(),
         waits,
     };
     let mut tasks = Vec::new();
-    for (listener, service) in [
-        (public, gateway.public.clone()),
-        (admin, gateway.admin.clone()),
-    ] {
-        let acceptor = Acceptor {
-            listener,
-            door: Arc::new(door(service, accept::Limits::of(&config.listen))),
+    let limits = || accept::Limits::of(&config.listen);
+    let acceptors = [
+        Acceptor {
+            listener: public,
+            door: Arc::new(door(
+                gateway.public.clone(),
+                limits(),
+                gateway.stopping.clone(),
+            )),
             connections: connections.clone(),
             stop: accepting.clone(),
-        };
+        },
+        // Answers through the drain, so that a probe hears "draining" and not nothing; nobody
+        // waits for its connections.
+        Acceptor {
+            listener: admin,
+            door: Arc::new(door(gateway.admin.clone(), limits(), background.clone())),
+            connections: TaskTracker::new(),
+            stop: background.clone(),
+        },
+    ];
+    for acceptor in acceptors {
         tasks.push(tokio::spawn(acceptor.run()));
     }
     tasks.push(tokio::spawn({

@@ -57,6 +57,9 @@ pub struct Site {
     pub gate: Gate,
     /// How it wants its credential; none: it wants none.
     pub credential: Option<CredentialUse>,
+    /// The secret of the configuration that this site was made from. It stays with the site's
+    /// address: a reload that changes both never sends the new secret to the old place.
+    pub configured: Option<Arc<OpenedCredential>>,
 }
 
 /// A tool and what it becomes.

@@ -36,14 +36,13 @@ impl Service<Call> for Dispatch {
         Box::pin(async move {
             let prepared = call.prepared.take().ok_or(CallError::Internal)?;
             let site = Arc::clone(&call.tool()?.bound.site);
-            let credential = match &site.credential {
-                None => None,
-                Some(_) => Some(
-                    vault
-                        .open(&call.principal, &site.name)
-                        .await
-                        .map_err(|error| refused(&error))?,
-                ),
+            let credential = match (&site.credential, &site.configured) {
+                (None, _) => None,
+                (Some(_), Some(configured)) => Some(Arc::clone(configured)),
+                (Some(_), None) => {
+                    let opened = vault.open(&call.principal, &site.name).await;
+                    Some(opened.map_err(|error| refused(&error))?)
+                }
             };
             let sent = clock.monotonic();
             let result = prepared.send(credential, call.deadline).await;

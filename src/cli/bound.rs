@@ -25,6 +25,7 @@ pub fn tools(
 ) -> Result<Vec<BoundTool>, BindFault> {
     install_tls_provider();
     let parts = KindParts {
+        configured: None,
         clock: Arc::clone(&desk.clock),
         entropy: Arc::clone(&desk.entropy),
         previous: None,

@@ -46,7 +46,7 @@ pub struct RestConfig {
     #[serde(default = "default_timeout")]
     pub timeout: Span,
 
-    /// Largest answer, counted after decoding.
+    /// Largest answer.
     #[serde(default = "default_response")]
     pub max_response_bytes: ByteSize,
 

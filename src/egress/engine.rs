@@ -1,7 +1,8 @@
 //! The engine under [`super::EgressClient`]: `hyper`'s pooled client over a guarded connector.
 //!
-//! It has no redirects, proxies, cookies, decoders or retries to be switched off: what is not here
-//! cannot be turned on by a default.
+//! It has no redirects, proxies, cookies or decoders to be switched off: what is not here cannot be
+//! turned on by a default. It sends a request again only when a pooled connection was closed before
+//! a byte of it was written.
 
 use std::{
     error::Error,
@@ -33,6 +34,10 @@ use super::{
 
 /// Idle connections to a host are closed after this long, sooner than common servers do.
 const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+
+/// How often an HTTP/2 connection in use is asked whether it is there, and how long it may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 
 /// A pool of connections.
 pub(super) type Engine = Client<Patient, Full<Bytes>>;
@@ -73,6 +78,10 @@ pub(super) fn engine(
         }
     };
     Ok(Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        // A connection whose other end is silently gone would time out call after call.
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .http2_keep_alive_timeout(KEEP_ALIVE_ANSWER)
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE_CONNECTION)
         .pool_max_idle_per_host(profile.idle_per_host)

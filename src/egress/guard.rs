@@ -226,12 +226,15 @@ impl Guard {
             };
         }
         let found = timeout(LOOKUP, async {
-            let _slot = self
-                .slots
-                .acquire()
-                .await
-                .map_err(|_| LookupError::Failed)?;
-            let found = self.lookup.lookup(name.to_owned()).await;
+            let slot = Arc::clone(&self.slots).acquire_owned().await;
+            let slot = slot.map_err(|_| LookupError::Failed)?;
+            let asked = self.lookup.lookup(name.to_owned());
+            // A look-up that nobody waits for any more keeps its place until the system answers.
+            let found = tokio::spawn(async move {
+                let _slot = slot;
+                asked.await
+            });
+            let found = found.await.map_err(|_| LookupError::Failed)?;
             found.map_err(|_| LookupError::Failed)
         })
         .await

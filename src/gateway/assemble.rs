@@ -13,9 +13,10 @@ use crate::{
     names::{PlanName, UpstreamName},
     quota::Rate,
     schema::OutputSchema,
+    secret::{SecretBytes, SecretString},
     server::{Answers, Serving},
     upstream::{
-        Site,
+        OpenedCredential, Site,
         answer::OutputCheck,
         kinds::{BindFault, KindParts, bind},
     },
@@ -56,6 +57,7 @@ pub(super) struct Shared<'a> {
 /// Everything that a reload can change. An upstream whose limits stay keeps the state of its gate.
 pub(super) fn serving(
     config: &Config,
+    configured: &HashMap<UpstreamName, SecretString>,
     shared: &Shared<'_>,
     previous: Option<&Serving>,
 ) -> Result<Serving, BuildError> {
@@ -66,7 +68,15 @@ pub(super) fn serving(
         .collect();
     let mut bound = Vec::new();
     for (name, upstream) in &config.upstreams {
+        let secret = configured.get(name).map(|secret| {
+            let secret = SecretBytes::new(secret.expose().as_bytes().to_vec());
+            Arc::new(OpenedCredential {
+                secret,
+                generation: 0,
+            })
+        });
         let parts = KindParts {
+            configured: secret,
             clock: Arc::clone(shared.clock),
             entropy: Arc::clone(shared.entropy),
             previous: sites.get(name).map(|site| Arc::clone(site)),

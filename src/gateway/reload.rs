@@ -29,12 +29,12 @@ impl Gateway {
             entropy: &self.entropy,
         };
         let before = self.serving.load();
-        let serving = assemble::serving(&config, &shared, Some(&before)).inspect_err(|_| {
-            self.metrics.reload_failures.inc();
-        })?;
+        let serving =
+            assemble::serving(&config, configured, &shared, Some(&before)).inspect_err(|_| {
+                self.metrics.reload_failures.inc();
+            })?;
         let tools = serving.catalog.tools().len();
         let need_restart = need_restart(&self.config.load(), &config);
-        self.vault.replace_configured(configured);
         self.serving.store(Arc::new(serving));
         self.config.store(Arc::new(config));
         self.watcher.reloaded();

@@ -6,6 +6,7 @@ use axum::{Router, extract::State, routing::get};
 use http::{StatusCode, header::CONTENT_TYPE};
 use tokio_util::sync::CancellationToken;
 
+use super::{authority::Authorities, check::CheckLayer};
 use crate::{
     store::Store,
     telemetry::{access::AccessLog, metrics::Metrics},
@@ -30,6 +31,8 @@ pub fn admin(parts: AdminParts) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(Arc::new(parts))
+        // A page in a browser on this machine must not read it under another name.
+        .layer(CheckLayer(Authorities::loopback()))
 }
 
 /// Ready while the store answers and the process is not draining.

@@ -61,6 +61,14 @@ impl Authorities {
         Self(Arc::new(Known { names, loopback }))
     }
 
+    /// Loopback names only, on any port.
+    pub fn loopback() -> Self {
+        Self(Arc::new(Known {
+            names: HashSet::new(),
+            loopback: Loopback::Served,
+        }))
+    }
+
     fn knows(&self, authority: &Authority) -> bool {
         let host = authority.host();
         if self.0.loopback == Loopback::Served && is_loopback(host) {

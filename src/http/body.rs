@@ -57,16 +57,23 @@ impl Budget {
         })
     }
 
-    fn hold(self: &Arc<Self>, bytes: usize) -> Result<Held, EdgeRefusal> {
-        let before = self.held.fetch_add(bytes, Ordering::AcqRel);
-        let held = Held {
+    fn nothing(self: &Arc<Self>) -> Held {
+        Held {
             budget: Arc::clone(self),
-            bytes,
-        };
-        if before.saturating_add(bytes) > self.most {
+            bytes: 0,
+        }
+    }
+}
+
+impl Held {
+    /// Takes so much more. What a client only announces costs it, and others, nothing.
+    fn grow(&mut self, bytes: usize) -> Result<(), EdgeRefusal> {
+        let before = self.budget.held.fetch_add(bytes, Ordering::AcqRel);
+        self.bytes += bytes;
+        if before.saturating_add(bytes) > self.budget.most {
             Err(EdgeRefusal::Overloaded)
         } else {
-            Ok(held)
+            Ok(())
         }
     }
 }
@@ -91,22 +98,24 @@ pub async fn read(
     if hint.lower() > cap as u64 {
         return Err(EdgeRefusal::BodyTooLarge);
     }
-    let held = budget.hold(announced.unwrap_or(cap))?;
+    let mut held = budget.nothing();
     let Some(first) = next(&mut body, wait()).await? else {
         return Ok((Bytes::new(), held));
     };
     if first.len() > cap {
         return Err(EdgeRefusal::BodyTooLarge);
     }
+    held.grow(first.len())?;
     if body.is_end_stream() || announced == Some(first.len()) {
         return Ok((first, held));
     }
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(first.len() * 2).min(cap));
+    let mut whole = BytesMut::with_capacity(first.len() * 2);
     whole.extend_from_slice(&first);
     while let Some(more) = next(&mut body, wait()).await? {
         if whole.len() + more.len() > cap {
             return Err(EdgeRefusal::BodyTooLarge);
         }
+        held.grow(more.len())?;
         whole.extend_from_slice(&more);
     }
     Ok((whole.freeze(), held))

@@ -23,7 +23,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
         .collect();
     let mut nearest = peer;
     for hop in fields.iter().rev().flat_map(|field| field.rsplit(',')) {
-        let Ok(address) = hop.trim().parse() else {
+        let Ok(address) = hop.trim().parse::<IpAddr>().map(|hop| hop.to_canonical()) else {
             return nearest;
         };
         if !is_trusted(address) {

@@ -101,8 +101,8 @@ struct Wire {
     body: String,
 }
 
-/// The table. Modern clients are told by status, legacy ones at 200: one SDK tears its transport
-/// down on any 4xx.
+/// The table. Modern clients are told by status, legacy ones at 200, since one SDK tears its
+/// transport down on any 4xx. Limits answer 429 in both unless `limits.legacy_answer` says otherwise.
 fn wire(refused: &Refused, request: RequestId) -> Wire {
     let Refused {
         id,

@@ -12,7 +12,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Waits, connection};
-use crate::{clock::SharedClock, config::ListenConfig, http::Peer, telemetry::metrics::Metrics};
+use crate::{
+    clock::SharedClock,
+    config::ListenConfig,
+    http::{Peer, client_address::bucket},
+    limit::BucketKey,
+    telemetry::metrics::Metrics,
+};
 
 /// Pause after an accept that failed, as when file descriptors run out: never a spin.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,7 +26,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How many connections, from whom.
 pub struct Limits {
     all: Arc<Semaphore>,
-    from: DashMap<IpAddr, u32>,
+    /// By IPv4 address or IPv6 /64.
+    from: DashMap<BucketKey, u32>,
     most_from: u32,
     trusted: Vec<IpNet>,
 }
@@ -71,7 +78,8 @@ impl Acceptor {
     pub async fn run(self) {
         while let Some((permit, accepted)) = self.stop.run_until_cancelled(self.next()).await {
             match accepted {
-                Ok((stream, address)) => self.admit(stream, address.ip(), permit),
+                // An IPv4 client of a dual-stack listener is that client, not an IPv6 one.
+                Ok((stream, address)) => self.admit(stream, address.ip().to_canonical(), permit),
                 Err(error) => {
                     tracing::warn!(%error, "accept.failed");
                     tokio::time::sleep(PAUSE).await;
@@ -121,7 +129,7 @@ impl Place {
         permit: Option<OwnedSemaphorePermit>,
     ) -> Option<Self> {
         let limits = &door.limits;
-        let mut held = limits.from.entry(address).or_insert(0);
+        let mut held = limits.from.entry(bucket(address)).or_insert(0);
         let trusted = limits.trusted.iter().any(|net| net.contains(&address));
         if *held >= limits.most_from && !trusted {
             return None;
@@ -140,9 +148,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.door.metrics.connections.dec();
         let from = &self.door.limits.from;
-        if let Some(mut held) = from.get_mut(&self.address) {
+        if let Some(mut held) = from.get_mut(&bucket(self.address)) {
             *held = held.saturating_sub(1);
         }
-        from.remove_if(&self.address, |_, held| *held == 0);
+        from.remove_if(&bucket(self.address), |_, held| *held == 0);
     }
 }

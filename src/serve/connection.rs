@@ -4,6 +4,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{body::Body, extract::Request};
@@ -23,12 +24,14 @@ use tower::Service as _;
 
 use super::{
     accept::Door,
-    pulse::{Progress, Pulse},
+    pulse::{AnswerId, Progress, Pulse, Turn},
 };
 use crate::http::Peer;
 
 /// Buffer for a request's head.
 const HEAD_BUFFER: usize = 64 << 10;
+/// How long a client has to take part in an orderly end, twice.
+const FAREWELL: Duration = Duration::from_secs(1);
 const STREAMS: u32 = 100;
 const HEADER_LIST: u32 = 16 << 10;
 
@@ -46,7 +49,11 @@ pub async fn serve(stream: TcpStream, peer: Peer, door: &Door) {
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(door.waits.body);
         pulse.request_begins();
-        let counted = Counted { pulse, version };
+        let counted = Counted {
+            pulse,
+            version,
+            answer: None,
+        };
         let answer = router.call(request);
         async move {
             let answer = answer.await?;
@@ -65,6 +72,8 @@ pub async fn serve(stream: TcpStream, peer: Peer, door: &Door) {
             tokio::select! {
                 _ = connection => {}
                 () = watchdog => {}
+                // An orderly end of HTTP/2 waits for the client; one that is asleep never answers.
+                () = quiet(&pulse) => {}
             }
         }
     }
@@ -89,6 +98,15 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
+/// Two looks in a row without a request.
+async fn quiet(pulse: &Pulse) {
+    let mut looks = 0;
+    while looks < 2 {
+        tokio::time::sleep(FAREWELL).await;
+        looks = if pulse.is_quiet() { looks + 1 } else { 0 };
+    }
+}
+
 async fn watch(pulse: &Pulse) {
     while let Some(left) = pulse.left() {
         tokio::time::sleep(left).await;
@@ -99,25 +117,27 @@ async fn watch(pulse: &Pulse) {
 struct Counted {
     pulse: Arc<Pulse>,
     version: http::Version,
+    answer: Option<AnswerId>,
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
+        if let Some(id) = self.answer {
+            self.pulse.answer_ends(id);
+        }
         self.pulse.request_ends(self.version);
     }
 }
 
-fn with_count(response: Response<Body>, counted: Counted) -> Response<CountedBody> {
-    response.map(|body| CountedBody {
-        body,
-        _counted: counted,
-    })
+fn with_count(response: Response<Body>, mut counted: Counted) -> Response<CountedBody> {
+    counted.answer = Some(counted.pulse.answer_begins());
+    response.map(|body| CountedBody { body, counted })
 }
 
 /// A body whose request counts as running until it is gone.
 struct CountedBody {
     body: Body,
-    _counted: Counted,
+    counted: Counted,
 }
 
 impl http_body::Body for CountedBody {
@@ -128,7 +148,16 @@ impl http_body::Body for CountedBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Some(id) = self.counted.answer {
+            let turn = if matches!(polled, Poll::Ready(Some(_))) {
+                Turn::Client
+            } else {
+                Turn::Ours
+            };
+            self.counted.pulse.answer_at(id, turn);
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

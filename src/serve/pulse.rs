@@ -4,7 +4,10 @@
 //! have to serve for both; and it costs a timer each request. This is one timer a connection.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,6 +53,23 @@ pub struct Pulse {
     since: AtomicU64,
     blocked_since: AtomicU64,
     requests: AtomicU32,
+    /// Answers that are not handed over, and since when each waits for the client; a client of
+    /// HTTP/2 can leave one answer standing while the connection itself goes on.
+    answers: Mutex<Vec<(AnswerId, u64)>>,
+    next_answer: AtomicU32,
+}
+
+/// One answer of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerId(u32);
+
+/// Who is to do something next about an answer?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The client: it must take what is there.
+    Client,
+    /// We: there is nothing to take yet.
+    Ours,
 }
 
 impl Pulse {
@@ -62,6 +82,8 @@ impl Pulse {
             since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(NEVER),
             requests: AtomicU32::new(0),
+            answers: Mutex::default(),
+            next_answer: AtomicU32::new(0),
         };
         pulse.enter(IN_HEAD);
         pulse
@@ -100,6 +122,38 @@ impl Pulse {
         }
     }
 
+    fn answers(&self) -> MutexGuard<'_, Vec<(AnswerId, u64)>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer is there for the client to take.
+    pub fn answer_begins(&self) -> AnswerId {
+        let id = AnswerId(self.next_answer.fetch_add(1, Ordering::Relaxed));
+        self.answers().push((id, self.now()));
+        id
+    }
+
+    /// An answer was looked at.
+    pub fn answer_at(&self, id: AnswerId, turn: Turn) {
+        let since = match turn {
+            Turn::Client => self.now(),
+            Turn::Ours => NEVER,
+        };
+        if let Some(answer) = self.answers().iter_mut().find(|(known, _)| *known == id) {
+            answer.1 = since;
+        }
+    }
+
+    /// An answer is handed over, or nobody wants it any more.
+    pub fn answer_ends(&self, id: AnswerId) {
+        self.answers().retain(|(known, _)| *known != id);
+    }
+
+    /// Is no request being answered?
+    pub fn is_quiet(&self) -> bool {
+        self.requests.load(Ordering::Acquire) == 0
+    }
+
     /// A request's head is whole.
     pub fn request_begins(&self) {
         self.requests.fetch_add(1, Ordering::AcqRel);
@@ -123,6 +177,11 @@ impl Pulse {
         let spent = |since: u64| Duration::from_millis(now.saturating_sub(since));
         let blocked = self.blocked_since.load(Ordering::Relaxed);
         if blocked != NEVER && spent(blocked) >= self.waits.stalled {
+            return None;
+        }
+        let left_standing =
+            |(_, since): &(AnswerId, u64)| *since != NEVER && spent(*since) >= self.waits.stalled;
+        if self.answers().iter().any(left_standing) {
             return None;
         }
         let limit = match self.phase.load(Ordering::Acquire) {
@@ -191,6 +250,27 @@ mod tests {
         assert!(pulse.left().is_some());
         clock.advance(Duration::from_secs(15));
         assert_eq!(pulse.left(), None);
+    }
+
+    #[test]
+    fn a_client_that_leaves_one_answer_standing_is_let_go() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(0)));
+        let shared: SharedClock = clock.clone();
+        let pulse = Pulse::new(shared, Waits::default());
+        pulse.request_begins();
+        let stream = pulse.answer_begins();
+        pulse.answer_at(stream, Turn::Ours);
+        clock.advance(Duration::from_secs(100));
+        assert!(pulse.left().is_some(), "an open stream with nothing to say");
+        pulse.answer_at(stream, Turn::Client);
+        let taken = pulse.answer_begins();
+        pulse.answer_ends(taken);
+        clock.advance(Duration::from_secs(29));
+        assert!(pulse.left().is_some());
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(pulse.left(), None);
+        pulse.answer_ends(stream);
+        assert!(pulse.left().is_some());
     }
 
     #[test]

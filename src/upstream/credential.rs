@@ -177,10 +177,21 @@ impl CredentialUse {
             return true;
         }
         let other_form = match self {
-            Self::Query(_) => found(Zeroizing::new(encoded(secret)).as_bytes()),
+            Self::Query(_) => {
+                let upper = Zeroizing::new(encoded(secret));
+                found(upper.as_bytes()) || found(lower_hex(&upper).as_bytes())
+            }
             Self::Basic { username } => found(basic(username, secret).as_bytes()),
             Self::Header(_) | Self::Bearer => false,
         };
+        // Some writers spell what HTML reads with code points, as Go's does.
+        if secret.iter().any(|b| b"<>&'+".contains(b)) {
+            for hex in [HexCase::Lower, HexCase::Upper] {
+                if found(&code_points(secret, hex)) {
+                    return true;
+                }
+            }
+        }
         // JSON may write these three with a backslash (RFC 8259 section 7).
         let escaped = |b: u8| b"\"\\/".contains(&b);
         other_form
@@ -249,6 +260,47 @@ fn basic(username: &str, secret: &[u8]) -> Zeroizing<String> {
 
 fn encoded(bytes: &[u8]) -> String {
     percent_encode(bytes, RESERVED).to_string()
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HexCase {
+    Lower,
+    Upper,
+}
+
+/// The secret as JSON text in which `<`, `>`, `&`, `'` and `+` are `\u00XX`.
+fn code_points(secret: &[u8], case: HexCase) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(6 * secret.len()));
+    for &b in secret {
+        match b {
+            b'<' | b'>' | b'&' | b'\'' | b'+' => {
+                let spelled = match case {
+                    HexCase::Lower => format!("\\u{b:04x}"),
+                    HexCase::Upper => format!("\\u{b:04X}"),
+                };
+                out.extend_from_slice(spelled.as_bytes());
+            }
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
+            _ => out.push(b),
+        }
+    }
+    out
+}
+
+/// Percent-encoded text with its hexadecimal digits in lower case.
+fn lower_hex(encoded: &str) -> Zeroizing<String> {
+    let mut out = Zeroizing::new(String::with_capacity(encoded.len()));
+    let mut digits = 0;
+    for c in encoded.chars() {
+        let lower = digits > 0;
+        digits = if c == '%' {
+            2
+        } else {
+            u8::saturating_sub(digits, 1)
+        };
+        out.push(if lower { c.to_ascii_lowercase() } else { c });
+    }
+    out
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use http::HeaderValue;
 use serde_json::Value;
 
 use super::{
-    BoundTool, CredentialUse, Gate, Site, ToolDefinition,
+    BoundTool, CredentialUse, Gate, OpenedCredential, Site, ToolDefinition,
     answer::{AnswerFault, AnswerRule, OutputCheck},
     credential::CredentialFault,
     gate::GateLimits,
@@ -37,6 +37,8 @@ pub struct KindParts<'a> {
     pub entropy: SharedEntropy,
     /// The same upstream before a reload: its gate is kept when its limits have not changed.
     pub previous: Option<Arc<Site>>,
+    /// The secret that stands in the configuration.
+    pub configured: Option<Arc<OpenedCredential>>,
     /// Makes checks of `output` schemas.
     pub compile_output: OutputCompiler<'a>,
 }
@@ -119,6 +121,7 @@ fn bind_rest(
         name: name.clone(),
         gate: gate_for(config, parts),
         credential: credential.transpose()?,
+        configured: parts.configured.clone(),
     });
     let api = Arc::new(Api {
         site: Arc::clone(&site),

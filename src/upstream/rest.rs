@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    Answer, OpenedCredential, Phase, Prepared, Preview, RequestFault, Site, Target, UpstreamError,
+    Answer, Departure, OpenedCredential, Phase, Prepared, Preview, RequestFault, Site, Target,
+    UpstreamError,
     answer::{AnswerRule, check_status},
     request::{BaseUrl, FilledRequest, Template},
     retry::{Again, RetryBudget, pause},
@@ -124,19 +125,24 @@ impl Tool {
         }
         api.budget.save();
         let mut attempts = 1;
+        let mut arrived = None;
         loop {
             let copy = (attempts <= self.most_retries).then(|| request.clone());
             let failed = match self.attempt(request, credential, deadline, attempts).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
+            if failed.error.departure() == Departure::MayHaveArrived {
+                arrived = Some(failed.error);
+            }
             let wait = copy.and_then(|copy| {
                 let wait = pause(failed.again, attempts, &*api.entropy)?;
                 let soon = Instant::now() + wait < deadline;
                 (soon && api.budget.spend() && api.site.gate.spend_again()).then_some((copy, wait))
             });
             let Some((copy, wait)) = wait else {
-                return Err(failed.error);
+                // An attempt that may have arrived counts, whatever became of the later ones.
+                return Err(arrived.unwrap_or(failed.error));
             };
             sleep(wait).await;
             request = copy;

@@ -8,6 +8,7 @@ use crate::{
 
 fn parts(previous: Option<Arc<Site>>) -> KindParts<'static> {
     KindParts {
+        configured: None,
         clock: Arc::new(ManualClock::new(Timestamp::from_millis(0))),
         entropy: Arc::new(SeededEntropy::new(1)),
         previous,

@@ -125,6 +125,7 @@ fn bound(port: u16, more: &Value) -> BoundTool {
         "tools": [tool],
     } });
     let parts = KindParts {
+        configured: None,
         clock: Arc::new(ManualClock::new(Timestamp::from_millis(0))),
         entropy: Arc::new(SeededEntropy::new(1)),
         previous: None,

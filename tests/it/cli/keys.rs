@@ -2,12 +2,14 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
+use wicketgate::store::{LicenseFilter, Store, StoreTarget};
+
 use super::{Place, Ran};
 
 const COMMANDS: [&str; 3] = ["serve", "license list", "credential list"];
 
 /// A place whose database is in use, and everything in it that a start could change.
-fn in_use() -> (Place, Vec<u8>) {
+fn in_use() -> (Place, String) {
     let place = Place::initialised();
     place
         .run("license issue --name first --plan starter")
@@ -19,8 +21,19 @@ fn in_use() -> (Place, Vec<u8>) {
     (place, state)
 }
 
-fn state(place: &Place) -> Vec<u8> {
-    fs::read(place.path("data/wicketgate.db")).unwrap()
+/// What is stored, whatever part of it stands in the file and whatever in the log beside it.
+fn state(place: &Place) -> String {
+    let target = StoreTarget::Sqlite(place.path("data/wicketgate.db"));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = Store::open(&target).await.unwrap();
+        let audit = store.audit_tail(100).await.unwrap();
+        let licenses = store.licenses(&LicenseFilter::default()).await.unwrap();
+        let credentials = store.credentials().await.unwrap();
+        let epoch = store.epoch().await.unwrap();
+        store.close().await;
+        format!("{epoch} {audit:?} {licenses:?} {credentials:?}")
+    })
 }
 
 fn refusal(ran: Ran) -> String {
