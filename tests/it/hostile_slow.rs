@@ -167,18 +167,32 @@ async fn h_22_bodies_in_flight_have_a_budget() {
     let length = head.lines().find(|line| line.starts_with("Content-Length"));
     let size = 256 << 10;
     let head = head.replacen(length.unwrap(), &format!("Content-Length: {size}"), 1);
-    // What arrives is held, not what is announced: all but the last byte.
-    let stalled = format!("{head}\r\n\r\n{}", " ".repeat(size - 1));
+    // What arrives is held, not what is announced: all but the last KiB of each.
+    let stalled = format!("{head}\r\n\r\n{}", " ".repeat(size - 1024));
     let mut holding = Vec::new();
     for _ in 0..4 {
         let mut wire = Wire::connect(ground.gateway.address).await;
         wire.send(stalled.as_bytes()).await;
         holding.push(wire);
     }
-    // The fifth finds no room, as soon as the four are being read.
+    // Small ones still fit, and give the gateway the time to read the four.
+    for _ in 0..50 {
+        let answer = ground.send(&good).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        ground.allow_good(1);
+    }
+    // A larger one finds no room.
+    let (head, body) = good.split_once("\r\n\r\n").unwrap();
+    let padded = format!("{}{body}", " ".repeat(8 << 10));
+    let head = head.replacen(
+        length.unwrap(),
+        &format!("Content-Length: {}", padded.len()),
+        1,
+    );
+    let large = format!("{head}\r\n\r\n{padded}");
     let mut overloaded = None;
     for _ in 0..200 {
-        let answer = ground.send(&good).await.expect("an answer");
+        let answer = ground.send(&large).await.expect("an answer");
         if answer.status == 503 {
             overloaded = Some(answer);
             break;
@@ -193,7 +207,7 @@ async fn h_22_bodies_in_flight_have_a_budget() {
     drop(holding);
     // Whoever went away gives back what it held.
     for attempt in 0.. {
-        let answer = ground.send(&good).await.expect("an answer");
+        let answer = ground.send(&large).await.expect("an answer");
         if answer.status == 200 {
             break;
         }
