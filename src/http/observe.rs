@@ -2,6 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -46,7 +47,7 @@ impl<S> Layer<S> for Observe {
 
     fn layer(&self, inner: S) -> Observed<S> {
         Observed {
-            observe: self.clone(),
+            observe: Arc::new(self.clone()),
             inner,
         }
     }
@@ -55,7 +56,7 @@ impl<S> Layer<S> for Observe {
 /// A service whose requests are recorded.
 #[derive(Clone)]
 pub struct Observed<S> {
-    observe: Observe,
+    observe: Arc<Observe>,
     inner: S,
 }
 

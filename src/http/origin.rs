@@ -107,7 +107,8 @@ pub struct PagesOnly(pub CorsLayer);
 /// A service that browsers may read.
 #[derive(Clone)]
 pub struct ForPages<S> {
-    cors: Cors<S>,
+    /// Shared: a router clones its services for every request, and this one is seldom used.
+    cors: Arc<Cors<S>>,
     inner: S,
 }
 
@@ -116,7 +117,7 @@ impl<S: Clone> Layer<S> for PagesOnly {
 
     fn layer(&self, inner: S) -> ForPages<S> {
         ForPages {
-            cors: self.0.layer(inner.clone()),
+            cors: Arc::new(self.0.layer(inner.clone())),
             inner,
         }
     }
@@ -124,7 +125,7 @@ impl<S: Clone> Layer<S> for PagesOnly {
 
 impl<S> Service<Request> for ForPages<S>
 where
-    S: Service<Request, Response = Response<Body>>,
+    S: Service<Request, Response = Response<Body>> + Clone,
 {
     type Response = Response<Body>;
     type Error = S::Error;
@@ -136,7 +137,7 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if request.headers().contains_key(ORIGIN) {
-            Either::Left(self.cors.call(request))
+            Either::Left(Cors::clone(&self.cors).call(request))
         } else {
             Either::Right(self.inner.call(request))
         }
