@@ -1,19 +1,17 @@
 //! Tier two, long window: a call of the license's day, reserved before and settled after.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use tower::{Layer, Service};
 
-use super::{Call, CallError, CallResult, error::Charge, policy::CallLayer};
+use super::{
+    Call, CallError, CallResult,
+    error::Charge,
+    policy::{Around, CallLayer},
+};
 use crate::{
     ledger::{Ledger, LedgerError},
     names::PlanName,
-    upstream::Answer,
 };
 
 /// Reserves a call before it goes on. It stays charged unless it provably never left.
@@ -25,40 +23,14 @@ pub struct ReserveDay {
     pub limits: Arc<HashMap<PlanName, u32>>,
 }
 
-impl<S> Layer<S> for ReserveDay {
-    type Service = Reserving<S>;
-
-    fn layer(&self, inner: S) -> Reserving<S> {
-        Reserving {
-            policy: self.clone(),
-            inner,
-        }
-    }
-}
-
-/// A service whose calls are counted.
-#[derive(Clone)]
-pub struct Reserving<S> {
-    policy: ReserveDay,
-    inner: S,
-}
-
-impl<S: CallLayer> Service<Call> for Reserving<S> {
-    type Response = Answer;
-    type Error = CallError;
-    type Future = BoxFuture<'static, CallResult>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
+impl Around for ReserveDay {
+    fn around<S: CallLayer>(&self, inner: &mut S, call: Call) -> BoxFuture<'static, CallResult> {
         let license = call.principal.license();
-        let Some(limit) = self.policy.limits.get(&license.plan).copied() else {
-            return self.inner.call(call);
+        let Some(limit) = self.limits.get(&license.plan).copied() else {
+            return inner.call(call);
         };
-        let (id, ledger) = (license.id, Arc::clone(&self.policy.ledger));
-        let mut inner = self.inner.clone();
+        let (id, ledger) = (license.id, Arc::clone(&self.ledger));
+        let mut inner = inner.clone();
         Box::pin(async move {
             // Dropped without a word, the reservation stays charged: a caller who went away, a
             // panic and a timeout all may have reached the upstream.

@@ -1,44 +1,22 @@
 //! Outermost: notes how the call ended, whoever ended it.
 
-use std::task::{Context, Poll};
-
 use futures_util::future::BoxFuture;
-use tower::{Layer, Service};
 
-use super::{Call, CallError, CallResult, policy::CallLayer};
-use crate::{telemetry::record::Ending, upstream::Answer};
+use super::{
+    Call, CallError, CallResult,
+    policy::{Around, CallLayer},
+};
+use crate::telemetry::record::Ending;
 
 /// Writes the outcome into the record. A call that is dropped unfinished leaves the record at
 /// `cancelled`.
 #[derive(Clone)]
 pub struct Observe;
 
-impl<S> Layer<S> for Observe {
-    type Service = Observed<S>;
-
-    fn layer(&self, inner: S) -> Observed<S> {
-        Observed { inner }
-    }
-}
-
-/// A service whose calls are noted.
-#[derive(Clone)]
-pub struct Observed<S> {
-    inner: S,
-}
-
-impl<S: CallLayer> Service<Call> for Observed<S> {
-    type Response = Answer;
-    type Error = CallError;
-    type Future = BoxFuture<'static, CallResult>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
+impl Around for Observe {
+    fn around<S: CallLayer>(&self, inner: &mut S, call: Call) -> BoxFuture<'static, CallResult> {
         let record = call.record.clone();
-        let answer = self.inner.call(call);
+        let answer = inner.call(call);
         Box::pin(async move {
             let result = answer.await;
             match &result {

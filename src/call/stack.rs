@@ -5,9 +5,17 @@ use std::{collections::HashMap, sync::Arc};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::{
-    Call, CallError, day::ReserveDay, deadline::Deadline, dispatch::Dispatch,
-    license_minute::LicenseMinute, observe::Observe, policy::PolicyLayer, resolve::Resolve,
-    session_limit::SessionLimit, upstream_slot::UpstreamSlot, validate::Validate,
+    Call, CallError,
+    day::ReserveDay,
+    deadline::Deadline,
+    dispatch::Dispatch,
+    license_minute::LicenseMinute,
+    observe::Observe,
+    policy::{AroundLayer, PolicyLayer},
+    resolve::Resolve,
+    session_limit::SessionLimit,
+    upstream_slot::UpstreamSlot,
+    validate::Validate,
 };
 use crate::{
     catalog::Catalog, clock::SharedClock, ledger::Ledger, limit::Limiter, names::PlanName,
@@ -52,7 +60,7 @@ pub fn stack(parts: StackParts) -> CallService {
     } = parts;
     let policies = ServiceBuilder::new()
         // Outermost, so that every refusal below is noted, and a caller who goes away too.
-        .layer(Observe)
+        .layer(AroundLayer(Observe))
         // The cheapest refusal first: a runaway session costs us nothing more than this.
         .layer(PolicyLayer(SessionLimit {
             limiter: Arc::clone(&limiter),
@@ -69,13 +77,13 @@ pub fn stack(parts: StackParts) -> CallService {
             rates: per_minute,
         }))
         // Before the upstream is called: a call that may have left is always counted.
-        .layer(ReserveDay {
+        .layer(AroundLayer(ReserveDay {
             ledger,
             limits: per_day,
-        })
+        }))
         // Inside the reservation, so that a call that found no slot is refunded.
-        .layer(UpstreamSlot)
+        .layer(AroundLayer(UpstreamSlot))
         // Around credential and upstream only: waiting for a slot has its own bound.
-        .layer(Deadline);
+        .layer(AroundLayer(Deadline));
     BoxCloneSyncService::new(policies.service(Dispatch { vault, clock }))
 }

@@ -1,45 +1,22 @@
 //! Tier three: a slot at the upstream, by its rate, concurrency, pause and circuit breaker.
 
-use std::{
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tower::{Layer, Service};
 
-use super::{Call, CallError, CallResult, policy::CallLayer};
-use crate::upstream::{Answer, Observed};
+use super::{
+    Call, CallError, CallResult,
+    policy::{Around, CallLayer},
+};
+use crate::upstream::Observed;
 
 /// Waits a little for a slot; tells the gate how the call went.
 #[derive(Clone)]
 pub struct UpstreamSlot;
 
-impl<S> Layer<S> for UpstreamSlot {
-    type Service = Slotted<S>;
-
-    fn layer(&self, inner: S) -> Slotted<S> {
-        Slotted { inner }
-    }
-}
-
-/// A service whose calls hold a slot.
-#[derive(Clone)]
-pub struct Slotted<S> {
-    inner: S,
-}
-
-impl<S: CallLayer> Service<Call> for Slotted<S> {
-    type Response = Answer;
-    type Error = CallError;
-    type Future = BoxFuture<'static, CallResult>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CallError>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, call: Call) -> Self::Future {
-        let mut inner = self.inner.clone();
+impl Around for UpstreamSlot {
+    fn around<S: CallLayer>(&self, inner: &mut S, call: Call) -> BoxFuture<'static, CallResult> {
+        let mut inner = inner.clone();
         Box::pin(async move {
             let site = Arc::clone(&call.tool()?.bound.site);
             let permit = site
