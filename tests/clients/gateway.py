@@ -89,7 +89,7 @@ class Gateway:
     def run(self, *words, stdin=""):
         """A subcommand; its standard output. Anything but exit status 0 is a failure."""
         done = subprocess.run([binary(), "-c", str(self.config), *words], input=stdin, text=True,
-                              capture_output=True, timeout=60, env=self.environment())
+                              capture_output=True, timeout=60, cwd=self.folder, env=self.environment())
         if done.returncode != 0:
             raise Failed(f"`wicketgate {' '.join(words)}` ended with {done.returncode}:\n{done.stderr[-3000:]}")
         return done.stdout
@@ -111,7 +111,7 @@ class Gateway:
     def __enter__(self):
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen([binary(), "-c", str(self.config), "serve"], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env=self.environment())
+                                            stdout=log, stderr=log, cwd=self.folder, env=self.environment())
         try:
             wait_for("wicketgate serve", lambda: status_of(self.admin, "/readyz")[0] == 200, self.process, self.log)
         except Failed:
