@@ -3,6 +3,7 @@
 //! The doc comment of each field is what `wicketgate config schema` and `docs/config.md` print.
 
 pub mod auth;
+pub mod branding;
 mod check;
 pub mod credential;
 pub mod environment;
@@ -30,6 +31,7 @@ use url::Url;
 
 pub use self::{
     auth::AuthConfig,
+    branding::BrandingConfig,
     credential::CredentialConfig,
     environment::Environment,
     limits::LimitsConfig,
@@ -70,6 +72,10 @@ pub struct Config {
     /// Who may call.
     #[serde(default)]
     pub auth: AuthConfig,
+
+    /// How the gateway's own pages look.
+    #[serde(default)]
+    pub branding: BrandingConfig,
 
     /// Limits that hold for every license.
     #[serde(default)]

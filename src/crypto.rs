@@ -14,10 +14,10 @@ pub mod token;
 
 pub use self::{
     context::{Context, Purpose},
-    derive::{CursorKey, LogKey, RootSecret},
+    derive::{CursorKey, FormKey, LogKey, RootSecret, SuccessorKey},
     key_file::{KeyFileError, read_key_file},
     keyring::{Keyring, KeyringError, MasterKey, MasterKeyId, generate_master_key_text},
     pepper::{Pepper, TokenDigest},
     seal::{SealError, SealingKey},
-    token::LicenseKey,
+    token::{AccessToken, AuthorizationCode, ClientId, ClientSecret, LicenseKey, RefreshToken},
 };

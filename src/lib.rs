@@ -17,11 +17,11 @@
 //! | 9 | `gateway` `serve` `reload` | everything put together, listening, reloading, draining |
 //! | 8 | `http` | heads, hosts, origins, keys, bodies, answers |
 //! | 7 | `server` | the MCP server: its methods, in each revision |
-//! | 6 | `call` | the journey of a call, policy by policy |
+//! | 6 | `call` `oauth` | the journey of a call, policy by policy; the way from a license key to a session |
 //! | 5 | `auth` `vault` `ledger` `upstream` `catalog` `audit` | what the gateway can do |
 //! | 4 | `store` `limit` `egress` `telemetry` | the outside world: database, counters, network, logs |
 //! | 3 | `config` | the configuration file; pure but for reading files |
-//! | 2 | `mcp` `crypto` `schema` `license` | protocol, cryptography, domain; pure |
+//! | 2 | `mcp` `crypto` `schema` `license` `grant` | protocol, cryptography, domain; pure |
 //! | 1 | `ids` `names` `clock` `entropy` `secret` `quota` | words; no I/O, no async |
 //!
 //! Time and randomness are arguments (`clock`, `entropy`), secrets are types that print nothing
@@ -37,6 +37,7 @@ pub mod crypto;
 pub mod egress;
 pub mod entropy;
 pub mod gateway;
+pub mod grant;
 pub mod http;
 pub mod ids;
 pub mod ledger;
@@ -44,6 +45,7 @@ pub mod license;
 pub mod limit;
 pub mod mcp;
 pub mod names;
+pub mod oauth;
 pub mod quota;
 pub mod schema;
 pub mod secret;

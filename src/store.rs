@@ -3,6 +3,7 @@
 //! One SQL text serves both. No secret is stored in the clear, and no SQL stands anywhere else.
 
 mod audit;
+mod clients;
 mod credentials;
 mod error;
 mod keys;
@@ -10,6 +11,8 @@ mod licenses;
 mod migrate;
 mod open;
 mod rows;
+mod sessions;
+mod tokens;
 mod usage;
 
 use std::{future::Future, path::PathBuf, time::Duration};
@@ -18,11 +21,14 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
     audit::{AuditEntry, Stamp},
+    clients::{ClientRecord, Registered},
     credentials::{CredentialInfo, CredentialRecord, Removal, Tenant},
     error::StoreError,
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     migrate::{MigrationReport, newest_schema},
+    sessions::{Redeemed, Rotated, SessionFilter, SessionRecord, SessionUse},
+    tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
     usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},
 };
 use crate::secret::SecretString;

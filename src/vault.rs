@@ -23,7 +23,7 @@ pub use self::{error::VaultError, roots::Rewrapped};
 use crate::{
     auth::Principal,
     clock::SharedClock,
-    crypto::{CursorKey, Keyring, LogKey, Pepper},
+    crypto::{CursorKey, FormKey, Keyring, LogKey, Pepper, SuccessorKey},
     entropy::SharedEntropy,
     ids::CredentialId,
     names::UpstreamName,
@@ -61,6 +61,8 @@ pub struct Vault {
     pepper: Pepper,
     log_key: LogKey,
     cursor_key: CursorKey,
+    successor_key: SuccessorKey,
+    form_key: FormKey,
     configured: ArcSwap<Configured>,
     opened: Cache<Place, Remembered>,
     /// Rises when everything is forgotten: what was being read meanwhile is filed under the old
@@ -103,6 +105,8 @@ impl Vault {
             pepper: root.pepper(),
             log_key: root.log_key(),
             cursor_key: root.cursor_key(),
+            successor_key: root.successor_key(),
+            form_key: root.form_key(),
             configured: ArcSwap::from_pointee(opened(configured)),
             opened: Cache::new(REMEMBERED),
             era: AtomicU64::new(0),
@@ -127,6 +131,16 @@ impl Vault {
     /// Keys pagination cursors.
     pub const fn cursor_key(&self) -> &CursorKey {
         &self.cursor_key
+    }
+
+    /// Derives the successors of refresh tokens.
+    pub const fn successor_key(&self) -> &SuccessorKey {
+        &self.successor_key
+    }
+
+    /// Keys what our own pages carry.
+    pub const fn form_key(&self) -> &FormKey {
+        &self.form_key
     }
 
     /// The secrets of the configuration are now these.

@@ -18,15 +18,15 @@ const FLOORS: &[&[&str]] = &[
     // 1: words. No I/O, no async.
     &["ids", "names", "clock", "entropy", "secret", "quota"],
     // 2: protocol, crypto, domain. Pure.
-    &["mcp", "crypto", "schema", "license"],
+    &["mcp", "crypto", "schema", "license", "grant"],
     // 3: configuration. Pure but for reading files.
     &["config"],
     // 4: the outside world: database, counters, network, logs.
     &["store", "limit", "egress", "telemetry"],
     // 5: what the gateway can do.
     &["auth", "vault", "ledger", "upstream", "catalog", "audit"],
-    // 6: the journey of a call.
-    &["call"],
+    // 6: the journey of a call; the way from a license key to a session.
+    &["call", "oauth"],
     // 7: the MCP server role.
     &["server"],
     // 8: HTTP.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::names::ToolPattern;
+use crate::{grant::Binding, names::ToolPattern};
 
 /// What a license of this plan may do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -18,6 +18,16 @@ pub struct PlanConfig {
     /// Calls of one license in a UTC day. Left out: not counted.
     #[serde(default)]
     pub per_day: Option<NonZeroU32>,
+
+    /// Connections a license may hold at once: clients that signed in on the gateway's page. Left
+    /// out: as many as it likes.
+    #[serde(default)]
+    pub sessions: Option<NonZeroU32>,
+
+    /// What a session is tied to at its first use, so that a copied token is refused elsewhere:
+    /// `none`, `client` (the program) or `network`. Hosted clients come from many networks.
+    #[serde(default)]
+    pub binding: Binding,
 
     /// The tools: `*`, `analytics.*` or `analytics.run_report`.
     pub tools: Vec<ToolPattern>,

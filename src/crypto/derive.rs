@@ -1,6 +1,9 @@
 //! HKDF-SHA-256 (RFC 5869) and the keys that are derived from the root secret.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
@@ -66,7 +69,45 @@ macro_rules! keys {
     )*};
 }
 
-keys!(LogKey, CursorKey);
+/// Derives the tokens that follow a refresh token, so that whoever lost the answer to a rotation,
+/// or raced another, is given the same pair again although only digests are stored.
+pub struct SuccessorKey(Secret<[u8; 32]>);
+
+/// Keys what the gateway's own pages carry between two requests: login cookies and form tokens.
+pub struct FormKey(Secret<[u8; 32]>);
+
+keys!(LogKey, CursorKey, SuccessorKey, FormKey);
+
+impl SuccessorKey {
+    /// The bytes that the successors of `presented` in this rotation are made of. Endless and
+    /// always the same; nobody without the key, the token and the seed can tell them.
+    pub fn entropy(&self, presented: &str, seed: &[u8; 16]) -> SuccessorEntropy {
+        let mut text = Zeroizing::new(Vec::with_capacity(16 + presented.len()));
+        text.extend_from_slice(seed);
+        text.extend_from_slice(presented.as_bytes());
+        SuccessorEntropy {
+            key: Self::new(self.digest(&text)),
+            block: AtomicU64::new(0),
+        }
+    }
+}
+
+/// See [`SuccessorKey::entropy`]. HMAC-SHA-256 in counter mode (NIST SP 800-108).
+#[derive(Debug)]
+pub struct SuccessorEntropy {
+    key: SuccessorKey,
+    block: AtomicU64,
+}
+
+impl Entropy for SuccessorEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let number = self.block.fetch_add(1, Ordering::Relaxed);
+            let block = Zeroizing::new(self.key.digest(&number.to_be_bytes()));
+            chunk.copy_from_slice(&block[..chunk.len()]);
+        }
+    }
+}
 
 /// 32 random bytes made once per installation. It outlives every master key: rotation seals it
 /// anew and changes nothing that is derived from it.
@@ -106,6 +147,16 @@ impl RootSecret {
         CursorKey::new(*self.derive(b"wicketgate/cursor/v1"))
     }
 
+    /// Derives the successors of refresh tokens.
+    pub fn successor_key(&self) -> SuccessorKey {
+        SuccessorKey::new(*self.derive(b"wicketgate/successor/v1"))
+    }
+
+    /// Keys what our own pages carry.
+    pub fn form_key(&self) -> FormKey {
+        FormKey::new(*self.derive(b"wicketgate/form/v1"))
+    }
+
     fn derive(&self, info: &[u8]) -> Zeroizing<[u8; 32]> {
         hkdf(self.0.expose(), &[], info)
     }
@@ -124,6 +175,24 @@ mod tests {
             data_encoding::HEXLOWER.encode(out.as_slice()),
             "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
         );
+    }
+
+    #[test]
+    fn successors_are_stable_and_depend_on_everything() {
+        let draw = |key: u8, presented: &str, seed: u8| {
+            let entropy = SuccessorKey::new([key; 32]).entropy(presented, &[seed; 16]);
+            let mut out = [0; 80];
+            let (first, second) = out.split_at_mut(40);
+            entropy.fill(first);
+            entropy.fill(second);
+            assert_ne!(first, second);
+            out
+        };
+        let one = draw(1, "wgr_a", 1);
+        assert_eq!(one, draw(1, "wgr_a", 1));
+        assert_ne!(one, draw(2, "wgr_a", 1));
+        assert_ne!(one, draw(1, "wgr_b", 1));
+        assert_ne!(one, draw(1, "wgr_a", 2));
     }
 
     #[test]

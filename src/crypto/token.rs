@@ -47,6 +47,16 @@ macro_rules! tokens {
 tokens! {
     /// A license key, as the customer puts it into an MCP client.
     LicenseKey = "wgl_";
+    /// An access token: what a connected client sends with every request.
+    AccessToken = "wga_";
+    /// A refresh token: what a client gets its next access token with. Used once.
+    RefreshToken = "wgr_";
+    /// An authorization code: what a client gets its first tokens with. Used once, within a minute.
+    AuthorizationCode = "wgc_";
+    /// The id of an OAuth client that we made. Public.
+    ClientId = "wgi_";
+    /// The secret of a confidential client.
+    ClientSecret = "wgs_";
 }
 
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Store {
                 .fetch_optional(pool)
                 .await?;
             match row {
-                Some(row) if digest_of(&row, 7)? == *digest => Some(license(&row)?),
+                Some(row) if digest_of(&row, 7)? == *digest => Some(license(&row, 0)?),
                 _ => None,
             }
         })
@@ -125,7 +125,7 @@ impl Store {
              FROM licenses WHERE id = $1";
         read!(self, pool => {
             let row = sqlx::query(SQL).bind(id.to_string()).fetch_optional(pool).await?;
-            row.map(|row| license(&row)).transpose()?
+            row.map(|row| license(&row, 0)).transpose()?
         })
     }
 
@@ -143,7 +143,7 @@ impl Store {
                 .bind(i64::from(filter.limit.unwrap_or(1_000)))
                 .fetch_all(pool)
                 .await?;
-            rows.iter().map(license).collect::<Result<Vec<_>, _>>()?
+            rows.iter().map(|row| license(row, 0)).collect::<Result<Vec<_>, _>>()?
         })
     }
 
@@ -217,19 +217,24 @@ impl Store {
 /// Reads the status and keeps the row from changing until the transaction ends, on both databases.
 const LOCK: &str = "UPDATE licenses SET status = status WHERE id = $1 RETURNING status";
 
-fn license(row: &impl Columns) -> Result<License, StoreError> {
-    let tools = row.text_or_null(3)?;
+/// The columns that [`license`] reads, of a table named `l`.
+pub(super) const COLUMNS: &str =
+    "l.id, l.name, l.plan, l.tools, l.status, l.created_ms, l.expires_ms";
+
+/// Reads a license from [`COLUMNS`] that begin at `first`.
+pub(super) fn license(row: &impl Columns, first: usize) -> Result<License, StoreError> {
+    let tools = row.text_or_null(first + 3)?;
     Ok(License {
-        id: row.parsed(0, "licenses.id")?,
-        name: row.text(1)?,
-        plan: row.parsed(2, "licenses.plan")?,
+        id: row.parsed(first, "licenses.id")?,
+        name: row.text(first + 1)?,
+        plan: row.parsed(first + 2, "licenses.plan")?,
         tools: tools
             .map(|text| serde_json::from_str(&text))
             .transpose()
             .map_err(|_| StoreError::Corrupt("licenses.tools"))?,
-        status: status_of(row, 4)?,
-        created: row.time(5)?,
-        expires: row.time_or_null(6)?,
+        status: status_of(row, first + 4)?,
+        created: row.time(first + 5)?,
+        expires: row.time_or_null(first + 6)?,
     })
 }
 

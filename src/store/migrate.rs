@@ -32,6 +32,7 @@ macro_rules! migrations {
 
 static MIGRATIONS: &[Migration] = migrations! {
     1 "0001_init";
+    2 "0002_sessions";
 };
 
 /// What a migration did, or would do.

@@ -12,6 +12,7 @@ pub(super) trait Columns {
     fn int(&self, at: usize) -> Result<i64, StoreError>;
     fn int_or_null(&self, at: usize) -> Result<Option<i64>, StoreError>;
     fn bytes(&self, at: usize) -> Result<Vec<u8>, StoreError>;
+    fn bytes_or_null(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError>;
 
     fn time(&self, at: usize) -> Result<Timestamp, StoreError> {
         self.int(at).map(Timestamp::from_millis)
@@ -54,6 +55,10 @@ macro_rules! columns {
             }
 
             fn bytes(&self, at: usize) -> Result<Vec<u8>, StoreError> {
+                Ok(self.try_get(at)?)
+            }
+
+            fn bytes_or_null(&self, at: usize) -> Result<Option<Vec<u8>>, StoreError> {
                 Ok(self.try_get(at)?)
             }
         }

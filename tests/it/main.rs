@@ -41,6 +41,7 @@ mod schemas;
 mod store;
 mod store_down;
 mod store_faults;
+mod store_sessions;
 mod store_usage;
 mod subscriptions;
 mod support;

@@ -1,0 +1,346 @@
+//! Sessions, tokens, codes and clients: one behaviour on both databases.
+
+use wicketgate::{
+    clock::Timestamp,
+    crypto::TokenDigest,
+    entropy::SeededEntropy,
+    grant::{Binding, ClientAuth, ClientId, ClientKind, Scope, SessionKind},
+    ids::{LicenseId, SessionId},
+    license::{License, LicenseStatus},
+    store::{
+        ClientRecord, CodeRecord, KeyRecord, Redeemed, Registered, Rotated, SessionFilter,
+        SessionRecord, SessionUse, Stamp, Store, TokenKind, TokenRecord,
+    },
+};
+
+use crate::support::database::{Fixture, NOON, on_both};
+
+on_both! {
+    a_session_is_found_by_its_tokens_only
+    the_first_use_ties_and_is_kept
+    a_rotation_happens_once
+    a_code_is_spent_once_and_a_replay_ends
+    sessions_are_listed_ended_and_counted
+    the_same_registration_is_the_same_client
+    an_added_client_takes_its_sessions_along
+    an_assertion_counts_once_and_is_pruned
+}
+
+fn digest(number: u8) -> TokenDigest {
+    TokenDigest::from_bytes([number; 32])
+}
+
+fn stamp(at: Timestamp) -> Stamp {
+    let entropy = wicketgate::entropy::OsEntropy;
+    Stamp {
+        id: wicketgate::ids::AuditId::generate(at, &entropy),
+        at,
+        actor: "test".into(),
+    }
+}
+
+fn client_id(seed: u64) -> ClientId {
+    (&wicketgate::crypto::ClientId::generate(&SeededEntropy::new(seed))).into()
+}
+
+fn later(minutes: u64) -> Timestamp {
+    NOON.plus(std::time::Duration::from_mins(minutes))
+}
+
+async fn license(store: &Store) -> LicenseId {
+    let license = License {
+        id: LicenseId::generate(NOON, &SeededEntropy::new(5)),
+        name: "test".into(),
+        plan: "pro".parse().unwrap(),
+        tools: None,
+        status: LicenseStatus::Active,
+        created: NOON,
+        expires: None,
+    };
+    let key = KeyRecord {
+        digest: digest(200),
+        hint: "wgl_…".into(),
+        created: NOON,
+        expires: None,
+    };
+    store
+        .insert_license(&license, &key, &stamp(NOON))
+        .await
+        .unwrap();
+    license.id
+}
+
+fn session(license: LicenseId, seed: u64) -> SessionRecord {
+    SessionRecord {
+        id: SessionId::generate(NOON, &SeededEntropy::new(seed)),
+        license,
+        kind: SessionKind::Grant,
+        client: client_id(1),
+        client_name: "A client".into(),
+        resource: "https://gw.test/mcp".into(),
+        scope: Scope::Tools,
+        binding: Binding::None,
+        bound_to: None,
+        generation: 0,
+        seed: [7; 16],
+        calls: 0,
+        created: NOON,
+        seen: None,
+        expires: later(100),
+        ended: None,
+    }
+}
+
+fn token(session: &SessionRecord, kind: TokenKind, generation: u64, number: u8) -> TokenRecord {
+    TokenRecord {
+        digest: digest(number),
+        session: session.id,
+        kind,
+        generation,
+        created: NOON,
+        expires: later(60),
+    }
+}
+
+async fn a_session_is_found_by_its_tokens_only(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let license = license(&store).await;
+    let session = session(license, 1);
+    let tokens = [
+        token(&session, TokenKind::Access, 0, 1),
+        token(&session, TokenKind::Refresh, 0, 2),
+    ];
+    store
+        .begin_session(&session, &tokens, &stamp(NOON))
+        .await
+        .unwrap();
+    let found = store
+        .token(TokenKind::Access, &digest(1))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.session, session);
+    assert_eq!(found.license.id, license);
+    assert_eq!((found.generation, found.used), (0, None));
+    assert_eq!(found.expires, later(60));
+    for (kind, number) in [
+        (TokenKind::Refresh, 1),
+        (TokenKind::Access, 2),
+        (TokenKind::Access, 3),
+    ] {
+        assert_eq!(store.token(kind, &digest(number)).await.unwrap(), None);
+    }
+    assert_eq!(store.live_grants(license, NOON).await.unwrap(), 1);
+    assert_eq!(store.live_grants(license, later(100)).await.unwrap(), 0);
+}
+
+async fn the_first_use_ties_and_is_kept(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let session = session(license(&store).await, 1);
+    let tokens = [token(&session, TokenKind::Access, 0, 1)];
+    store
+        .begin_session(&session, &tokens, &stamp(NOON))
+        .await
+        .unwrap();
+    assert_eq!(store.generation_used(session.id, 0).await.unwrap(), None);
+    let first = digest(50);
+    let tied = store
+        .token_used(&digest(1), session.id, Some(&first), later(1))
+        .await;
+    assert_eq!(tied.unwrap(), Some(first));
+    let tied = store
+        .token_used(&digest(1), session.id, Some(&digest(51)), later(2))
+        .await;
+    assert_eq!(tied.unwrap(), Some(first));
+    assert_eq!(
+        store.generation_used(session.id, 0).await.unwrap(),
+        Some(later(1))
+    );
+}
+
+async fn a_rotation_happens_once(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let session = session(license(&store).await, 1);
+    let tokens = [token(&session, TokenKind::Access, 0, 1)];
+    store
+        .begin_session(&session, &tokens, &stamp(NOON))
+        .await
+        .unwrap();
+    let next = [
+        token(&session, TokenKind::Access, 1, 3),
+        token(&session, TokenKind::Refresh, 1, 4),
+    ];
+    let rotate = || store.rotate_session(session.id, 0, [9; 16], &next, later(10));
+    assert_eq!(rotate().await.unwrap(), Rotated::Done);
+    assert_eq!(rotate().await.unwrap(), Rotated::Lost);
+    let now = store.session(session.id).await.unwrap().unwrap();
+    assert_eq!((now.generation, now.seed), (1, [9; 16]));
+    let expires = |number| {
+        let store = store.clone();
+        async move {
+            let found = store.token(TokenKind::Access, &digest(number)).await;
+            found.unwrap().unwrap().expires
+        }
+    };
+    assert_eq!(expires(1).await, later(10));
+    assert_eq!(expires(3).await, later(60));
+    assert!(
+        store
+            .end_session(session.id, "test", &stamp(NOON))
+            .await
+            .unwrap()
+    );
+    let next = [token(&session, TokenKind::Access, 2, 5)];
+    let ended = store.rotate_session(session.id, 1, [1; 16], &next, later(10));
+    assert_eq!(ended.await.unwrap(), Rotated::Lost);
+}
+
+async fn a_code_is_spent_once_and_a_replay_ends(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let license = license(&store).await;
+    let code = CodeRecord {
+        digest: digest(9),
+        license,
+        client: client_id(1),
+        client_name: "A client".into(),
+        redirect_uri: "https://a.test/cb".into(),
+        challenge: "c".into(),
+        resource: "https://gw.test/mcp".into(),
+        scope: Scope::Read,
+        created: NOON,
+        expires: later(1),
+    };
+    store.insert_code(&code).await.unwrap();
+    assert_eq!(store.code(&digest(9)).await.unwrap(), Some(code));
+    assert_eq!(store.code(&digest(8)).await.unwrap(), None);
+    let (first, second) = (session(license, 1), session(license, 2));
+    let redeem = |session: SessionRecord, number| {
+        let store = store.clone();
+        async move {
+            let tokens = [token(&session, TokenKind::Access, 0, number)];
+            let stamp = stamp(NOON);
+            store
+                .redeem_code(&digest(9), &session, &tokens, &stamp)
+                .await
+        }
+    };
+    assert_eq!(redeem(first.clone(), 1).await.unwrap(), Redeemed::Done);
+    assert_eq!(redeem(second.clone(), 2).await.unwrap(), Redeemed::Replayed);
+    let ended = store.session(first.id).await.unwrap().unwrap().ended;
+    assert_eq!(ended, Some((NOON, "code_replayed".into())));
+    assert_eq!(store.session(second.id).await.unwrap(), None);
+}
+
+async fn sessions_are_listed_ended_and_counted(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let license = license(&store).await;
+    for seed in 1..=3 {
+        store
+            .begin_session(&session(license, seed), &[], &stamp(NOON))
+            .await
+            .unwrap();
+    }
+    let epoch = store.epoch().await.unwrap();
+    let all = store.sessions(&SessionFilter::default()).await.unwrap();
+    assert_eq!(all.len(), 3);
+    let used = SessionUse {
+        session: all[0].id,
+        seen: later(3),
+        calls: 5,
+    };
+    store.sessions_used(&[used, used]).await.unwrap();
+    assert_eq!(store.epoch().await.unwrap(), epoch);
+    let read = store.session(all[0].id).await.unwrap().unwrap();
+    assert_eq!((read.calls, read.seen), (10, Some(later(3))));
+    let end = |id| {
+        let store = store.clone();
+        let stamp = stamp(NOON);
+        async move { store.end_session(id, "test", &stamp).await.unwrap() }
+    };
+    assert!(end(all[0].id).await);
+    assert!(!end(all[0].id).await);
+    assert!(store.epoch().await.unwrap() > epoch);
+    let living = SessionFilter {
+        license: Some(license),
+        live_at: Some(NOON),
+        ..SessionFilter::default()
+    };
+    assert_eq!(store.sessions(&living).await.unwrap().len(), 2);
+    let stamp = stamp(NOON);
+    let ended = store.end_sessions(Some(license), "test", &stamp);
+    assert_eq!(ended.await.unwrap(), 2);
+    assert!(store.sessions(&living).await.unwrap().is_empty());
+}
+
+fn client(seed: u64, kind: ClientKind, fingerprint: Option<u8>) -> ClientRecord {
+    ClientRecord {
+        id: client_id(seed),
+        kind,
+        name: "A client".into(),
+        redirect_uris: vec!["http://localhost/cb".into()],
+        auth: ClientAuth::None,
+        secret: None,
+        secret_hint: None,
+        jwks: None,
+        jwks_uri: None,
+        fingerprint: fingerprint.map(digest),
+        created: NOON,
+        used: None,
+    }
+}
+
+async fn the_same_registration_is_the_same_client(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let first = client(1, ClientKind::Registered, Some(1));
+    let register = |client: ClientRecord| {
+        let store = store.clone();
+        async move { store.register_client(&client, 2).await.unwrap() }
+    };
+    assert_eq!(register(first.clone()).await, Registered::New);
+    let again = register(client(2, ClientKind::Registered, Some(1))).await;
+    assert_eq!(again, Registered::Known(Box::new(first.clone())));
+    let other = client(3, ClientKind::Registered, Some(2));
+    assert_eq!(register(other).await, Registered::New);
+    let full = register(client(4, ClientKind::Registered, Some(3))).await;
+    assert_eq!(full, Registered::Full);
+    assert_eq!(store.client(&first.id).await.unwrap(), Some(first.clone()));
+    assert_eq!(store.client(&client_id(2)).await.unwrap(), None);
+    store.client_used(&first.id, later(5)).await.unwrap();
+    assert_eq!(store.prune_clients(later(1), NOON).await.unwrap(), 1);
+    assert_eq!(store.clients(None, 10).await.unwrap().len(), 1);
+    assert_eq!(store.prune_clients(later(1), later(6)).await.unwrap(), 1);
+}
+
+async fn an_added_client_takes_its_sessions_along(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let added = client(1, ClientKind::Added, None);
+    store.add_client(&added, &stamp(NOON)).await.unwrap();
+    assert!(store.add_client(&added, &stamp(NOON)).await.is_err());
+    let session = session(license(&store).await, 1);
+    store
+        .begin_session(&session, &[], &stamp(NOON))
+        .await
+        .unwrap();
+    let removed = store.remove_client(&added.id, &stamp(NOON)).await.unwrap();
+    assert_eq!(removed, Some(1));
+    let removed = store.remove_client(&added.id, &stamp(NOON)).await.unwrap();
+    assert_eq!(removed, None);
+}
+
+async fn an_assertion_counts_once_and_is_pruned(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    assert!(store.first_assertion(&digest(1), later(1)).await.unwrap());
+    assert!(!store.first_assertion(&digest(1), later(1)).await.unwrap());
+    let session = session(license(&store).await, 1);
+    let tokens = [token(&session, TokenKind::Access, 0, 1)];
+    store
+        .begin_session(&session, &tokens, &stamp(NOON))
+        .await
+        .unwrap();
+    assert_eq!(store.prune_sessions(later(2), NOON).await.unwrap(), 1);
+    assert_eq!(
+        store.prune_sessions(later(200), later(200)).await.unwrap(),
+        2
+    );
+    assert_eq!(store.session(session.id).await.unwrap(), None);
+}
