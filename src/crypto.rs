@@ -6,6 +6,7 @@
 mod base62;
 mod context;
 mod derive;
+pub mod jwt;
 pub mod key_file;
 pub mod keyring;
 pub mod pepper;

@@ -242,6 +242,20 @@ pub enum SignatureAlgorithm {
     EdDsa,
 }
 
+impl From<SignatureAlgorithm> for crate::crypto::jwt::Algorithm {
+    fn from(algorithm: SignatureAlgorithm) -> Self {
+        match algorithm {
+            SignatureAlgorithm::Rs256 => Self::Rs256,
+            SignatureAlgorithm::Rs384 => Self::Rs384,
+            SignatureAlgorithm::Rs512 => Self::Rs512,
+            SignatureAlgorithm::Ps256 => Self::Ps256,
+            SignatureAlgorithm::Es256 => Self::Es256,
+            SignatureAlgorithm::Es384 => Self::Es384,
+            SignatureAlgorithm::EdDsa => Self::EdDsa,
+        }
+    }
+}
+
 /// Serving callers without a license key, on a loopback address.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
