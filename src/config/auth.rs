@@ -217,7 +217,7 @@ pub struct LicenseClaimConfig {
 
     /// From the claim's value to a license id.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
+    #[schemars(with = "BTreeMap<String, super::source::License>")]
     pub map: BTreeMap<String, LicenseId>,
 }
 

@@ -1,9 +1,12 @@
 //! What types cannot say about a configuration: cross references, dangerous combinations, missing
 //! secrets. Collects everything; changes nothing.
 
+mod auth;
 mod base_url;
+mod branding;
 mod gateway;
 mod header;
+mod issuer;
 mod request;
 mod tool;
 mod upstream;
@@ -37,6 +40,8 @@ pub(super) struct Scope<'a> {
 /// Adds everything that is wrong with the configuration.
 pub(super) fn config(config: &Config, scope: &Scope<'_>, findings: &mut Findings) {
     gateway::check(config, scope, findings);
+    auth::check(config, scope, findings);
+    branding::check(config, scope, findings);
     upstream::check_all(config, scope, findings);
 }
 

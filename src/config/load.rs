@@ -153,6 +153,9 @@ fn read_all(path: &Path, environment: &Environment, findings: &mut Findings) -> 
         },
     };
     check::config(&config, &scope, findings);
+    if let Some(logo) = &mut config.branding.logo {
+        *logo = scope.base_dir.join(&*logo);
+    }
     Some((Some(config), all))
 }
 

@@ -57,6 +57,7 @@ fn need_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("store", differ(&old.store, &new.store)),
         ("keys", differ(&old.keys, &new.keys)),
         ("auth", differ(&old.auth, &new.auth)),
+        ("branding", differ(&old.branding, &new.branding)),
         (
             "limits.unauthenticated, limits.max_in_flight_bytes, limits.drain_timeout",
             differ(

@@ -69,6 +69,37 @@ fn the_minimal_file_loads_clean_and_is_short() {
     assert!(useful <= 15, "{useful} lines");
 }
 
+/// What a new file has in comments can be taken out of them.
+#[test]
+fn the_new_file_is_good_without_its_comment_signs_too() {
+    let text = fs::read_to_string(root().join("src/cli/init/wicketgate.yaml")).unwrap();
+    let opened: String = text
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest)
+                if ["auth:", "branding:", "  "]
+                    .iter()
+                    .any(|w| rest.starts_with(w)) =>
+            {
+                rest
+            }
+            _ => line,
+        })
+        .fold(String::new(), |whole, line| whole + line + "\n");
+    assert!(opened.contains("\nauth:\n") && opened.contains("\nbranding:\n"));
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    fs::write(folder.path().join("data/master.key"), "key\n").unwrap();
+    fs::write(folder.path().join("logo.svg"), "<svg/>").unwrap();
+    let path = folder.path().join("wicketgate.yaml");
+    fs::write(&path, opened).unwrap();
+    let nothing = Environment::from_map::<String, String>([]);
+    let loaded = load(&path, &nothing).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(loaded.warnings, []);
+    assert_eq!(loaded.config.auth.issuers.len(), 1);
+    assert_eq!(loaded.config.branding.name, "Your service");
+}
+
 #[test]
 fn the_published_schema_is_up_to_date() {
     let schema = config_schema();

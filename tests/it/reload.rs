@@ -206,7 +206,7 @@ fn the_program_reloads_at_sighup_and_when_its_file_changes() {
     let event = serving.event("reload.refused");
     let problem = event["problem"].as_str().unwrap();
     assert_eq!(event["level"], "ERROR");
-    assert!(problem.contains("wicketgate.yaml:30"), "{problem}");
+    assert!(problem.contains("wicketgate.yaml:45"), "{problem}");
     assert!(problem.contains("plans.starter.per_day"), "{problem}");
     assert!(problem.contains("fix:"), "{problem}");
     assert!(!event.to_string().contains(CANARY), "{event}");
@@ -216,6 +216,8 @@ fn the_program_reloads_at_sighup_and_when_its_file_changes() {
     serving.event("reload.done");
     place.edit("127.0.0.1:0        # the", "127.0.0.1:1        # the");
     assert_eq!(serving.event("reload.needs_restart")["section"], "listen");
+    place.edit("# branding:\n#   name:", "branding:\n  name:");
+    assert_eq!(serving.event("reload.needs_restart")["section"], "branding");
     let address = address.as_str().unwrap();
     assert!(std::net::TcpStream::connect(address).is_ok(), "serves on");
     serving.signal("-TERM");

@@ -12,7 +12,7 @@ use super::super::{
 };
 
 /// What is wrong and how to mend it.
-type Fault = (&'static str, &'static str);
+pub(super) type Fault = (&'static str, &'static str);
 
 pub(super) fn check(rest: &RestConfig, at: &Spot<'_>, findings: &mut Findings) {
     for (i, network) in rest.allow_special_use.iter().enumerate() {
@@ -29,7 +29,8 @@ pub(super) fn check(rest: &RestConfig, at: &Spot<'_>, findings: &mut Findings) {
     }
 }
 
-fn judge(text: &str, allowed: &[IpNet]) -> Result<(), Fault> {
+/// Is this an address that may be called, and nothing that could be taken for another?
+pub(super) fn judge(text: &str, allowed: &[IpNet]) -> Result<(), Fault> {
     const PLAIN: &str = "write scheme, host, port and path alone: `https://api.example.com/v1`";
     if text.contains(['{', '}', '$']) {
         return Err((

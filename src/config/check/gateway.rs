@@ -7,7 +7,6 @@ use url::{Host, Url};
 use super::{
     super::{
         Config, StoreConfig,
-        auth::OPEN_SENTENCE,
         findings::{Findings, Spot},
     },
     Coverage, Scope, secret,
@@ -16,10 +15,9 @@ use crate::{config::SecretSource, names::UpstreamName};
 
 pub(super) fn check(config: &Config, scope: &Scope<'_>, findings: &mut Findings) {
     let root = Spot::root(scope.main);
-    public_url(config, &root, findings);
+    public_url(config, scope, &root, findings);
     listen(config, &root.key("listen"), findings);
     keys(config, scope, &root.key("keys"), findings);
-    auth(config, scope, &root, findings);
     limits(config, &root.key("limits"), findings);
     plans(config, scope, &root.key("plans"), findings);
     if let StoreConfig::Postgres(postgres) = &config.store {
@@ -31,7 +29,7 @@ pub(super) fn check(config: &Config, scope: &Scope<'_>, findings: &mut Findings)
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -40,15 +38,18 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-fn public_url(config: &Config, root: &Spot<'_>, findings: &mut Findings) {
+fn public_url(config: &Config, scope: &Scope<'_>, root: &Spot<'_>, findings: &mut Findings) {
     let at = root.key("public_url");
     let Some(url) = &config.public_url else {
-        if !config.listen.public.ip().is_loopback() {
-            findings.warning(
-                &at,
-                "`public_url` is missing although other machines can connect",
-                "write the https address that clients reach",
-            );
+        if !config.listen.public.ip().is_loopback() && scope.coverage == Coverage::Whole {
+            let message = "`public_url` is missing although other machines can connect";
+            if config.auth.oauth.enabled {
+                let fix = "write the https address that clients reach: sign-in needs it; or set \
+                           `auth.oauth.enabled: false`";
+                findings.error(&at, message, fix);
+            } else {
+                findings.warning(&at, message, "write the https address that clients reach");
+            }
         }
         return;
     };
@@ -191,45 +192,6 @@ fn keys(config: &Config, scope: &Scope<'_>, at: &Spot<'_>, findings: &mut Findin
                 "keep one of them",
             ),
         }
-    }
-}
-
-fn auth(config: &Config, scope: &Scope<'_>, root: &Spot<'_>, findings: &mut Findings) {
-    let Some(open) = &config.auth.open else {
-        return;
-    };
-    let at = root.key("auth").key("open");
-    if open.i_understand_that != OPEN_SENTENCE {
-        findings.error(
-            &at.key("i_understand_that"),
-            "the sentence is not written out exactly",
-            format!("write: {OPEN_SENTENCE}"),
-        );
-    }
-    if !config.listen.public.ip().is_loopback() {
-        findings.error(
-            &at,
-            "open access is only for a loopback address",
-            "set `listen.public` to `127.0.0.1:8080`, or remove `auth.open`",
-        );
-    }
-    let is_public = config
-        .public_url
-        .as_ref()
-        .is_some_and(|url| !is_loopback(url));
-    if is_public {
-        findings.error(
-            &at,
-            "open access behind a public address",
-            "remove `public_url`, or remove `auth.open`",
-        );
-    }
-    if scope.coverage == Coverage::Whole && !config.plans.contains_key(&open.plan) {
-        findings.error(
-            &at.key("plan"),
-            "there is no such plan",
-            "name one of `plans`",
-        );
     }
 }
 

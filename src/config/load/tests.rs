@@ -1,5 +1,6 @@
 //! Broken configurations: each names its file, its line and what is wrong, and repeats no value.
 
+mod access;
 mod whole;
 
 use std::{fs, path::PathBuf};
