@@ -3,8 +3,11 @@
 //! A credential that was looked up is remembered for a moment, as long as the gateway hears from
 //! its store; a change of any license makes it forget at once. Fails closed: no store, no answer.
 
+pub mod activity;
 pub mod principal;
 pub mod remember;
+mod session;
+pub mod tie;
 pub mod watch;
 
 use std::sync::{
@@ -12,17 +15,22 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use self::remember::{Lookup, Remembered};
 pub use self::{
+    activity::{Activity, Used},
     principal::{Principal, SessionKey},
+    tie::Circumstances,
     watch::{Change, Watcher},
+};
+use self::{
+    principal::Proof,
+    remember::{Lookup, Remembered},
 };
 use crate::{
     clock::SharedClock,
-    crypto::{LicenseKey, LogKey, Pepper, TokenDigest},
+    crypto::{AccessToken, LicenseKey, LogKey, Pepper, TokenDigest},
     ids::LogRef,
     license::License,
-    store::Store,
+    store::{Store, StoreError},
     telemetry::metrics::Metrics,
 };
 
@@ -49,6 +57,19 @@ pub struct AuthParts {
     pub clock: SharedClock,
     /// Counts look-ups.
     pub metrics: Arc<Metrics>,
+    /// The connector's exact address: tokens for another are refused (RFC 8707).
+    pub resource: String,
+    /// Are license keys bearer tokens?
+    pub license_keys: LicenseKeys,
+}
+
+/// Are license keys accepted as bearer tokens?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LicenseKeys {
+    /// They are.
+    Accepted,
+    /// They are only good for getting a token.
+    Refused,
 }
 
 /// Recognises callers.
@@ -57,6 +78,7 @@ pub struct Authenticator {
     remembered: Remembered,
     /// When the store last told its epoch, in milliseconds of the monotonic clock.
     heard: AtomicI64,
+    activity: Activity,
 }
 
 impl Authenticator {
@@ -66,36 +88,63 @@ impl Authenticator {
             parts,
             remembered: Remembered::new(),
             heard: AtomicI64::new(i64::MIN),
+            activity: Activity::default(),
         }
     }
 
-    /// The caller who presented this text as a license key.
-    pub async fn authenticate(&self, presented: &str) -> Result<Principal, AuthError> {
-        if !LicenseKey::is_well_formed(presented) {
-            return Err(AuthError::Refused);
-        }
-        self.recognise(&self.parts.pepper.digest_text(presented))
-            .await
-    }
-
-    /// The same caller as the store knows it now; refused when it may no longer call.
-    pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
-        match principal.digest() {
-            Some(digest) => self.recognise(digest).await,
-            None => Ok(principal.clone()),
-        }
-    }
-
-    async fn recognise(&self, digest: &TokenDigest) -> Result<Principal, AuthError> {
-        let trust = self.store_is_heard();
-        match self
-            .remembered
-            .get(digest, self.parts.clock.monotonic(), trust)
+    /// The caller who presented this text as an access token or as a license key.
+    pub async fn authenticate(
+        &self,
+        presented: &str,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Principal, AuthError> {
+        if AccessToken::is_well_formed(presented) {
+            let digest = self.parts.pepper.digest_text(presented);
+            self.by_token(&digest, circumstances).await
+        } else if self.parts.license_keys == LicenseKeys::Accepted
+            && LicenseKey::is_well_formed(presented)
         {
+            let digest = self.parts.pepper.digest_text(presented);
+            self.by_key(&digest).await
+        } else {
+            Err(AuthError::Refused)
+        }
+    }
+
+    /// The same caller as the store knows it now; refused when it may no longer call. The token that
+    /// began a stream may have been rotated away since: its session and license decide.
+    pub async fn recheck(&self, principal: &Principal) -> Result<Principal, AuthError> {
+        match principal.proof() {
+            Proof::Key(digest) => self.by_key(digest).await,
+            Proof::Session(standing) => self.by_session(standing).await,
+            Proof::None => Ok(principal.clone()),
+        }
+    }
+
+    /// Notes what a caller did, for the list of sessions. In memory.
+    pub fn used(&self, principal: &Principal, used: Used) {
+        if let Some(session) = principal.session_id() {
+            self.activity.note(session, used, self.parts.clock.now());
+        }
+    }
+
+    /// Writes what callers did.
+    pub async fn write_activity(&self) {
+        self.activity.write(&self.parts.store).await;
+    }
+
+    async fn by_key(&self, digest: &TokenDigest) -> Result<Principal, AuthError> {
+        match self.recall(digest) {
             Lookup::Known(Some(principal)) => self.usable(principal),
             Lookup::Known(None) => Err(AuthError::Refused),
             Lookup::Ask => self.ask(digest).await,
         }
+    }
+
+    fn recall(&self, digest: &TokenDigest) -> Lookup {
+        let trust = self.store_is_heard();
+        self.remembered
+            .get(digest, self.parts.clock.monotonic(), trust)
     }
 
     /// Is what is remembered still worth something?
@@ -117,10 +166,7 @@ impl Authenticator {
         self.parts.metrics.authentication_lookups.inc();
         let now = self.parts.clock.now();
         let found = self.parts.store.license_by_digest(digest, now).await;
-        let license = found.map_err(|error| {
-            tracing::warn!(%error, "authentication.store_unavailable");
-            AuthError::Unavailable
-        })?;
+        let license = found.map_err(|error| unavailable(&error))?;
         let principal = license.map(|license| self.principal(license, digest));
         let at = self.parts.clock.monotonic();
         self.remembered
@@ -131,7 +177,12 @@ impl Authenticator {
     }
 
     fn usable(&self, principal: Principal) -> Result<Principal, AuthError> {
-        if principal.license().is_usable(self.parts.clock.now()) {
+        let now = self.parts.clock.now();
+        let in_time = match principal.proof() {
+            Proof::Session(standing) => now < standing.expires,
+            Proof::Key(_) | Proof::None => true,
+        };
+        if in_time && principal.license().is_usable(now) {
             Ok(principal)
         } else {
             Err(AuthError::Refused)
@@ -146,7 +197,7 @@ impl Authenticator {
         let session = SessionKey::from_bytes(session);
         Principal::new(
             Arc::new(license),
-            Some(*digest),
+            Proof::Key(*digest),
             session,
             license_ref,
             session_ref,
@@ -159,7 +210,13 @@ impl Authenticator {
         let license_ref = self.reference(license.id.as_bytes());
         let session_ref = self.reference(&session);
         let session = SessionKey::from_bytes(session);
-        Principal::new(Arc::new(license), None, session, license_ref, session_ref)
+        Principal::new(
+            Arc::new(license),
+            Proof::None,
+            session,
+            license_ref,
+            session_ref,
+        )
     }
 
     /// How a license or session is named in logs.
@@ -176,4 +233,9 @@ impl Authenticator {
     pub fn forget(&self) {
         self.remembered.clear();
     }
+}
+
+fn unavailable(error: &StoreError) -> AuthError {
+    tracing::warn!(%error, "authentication.store_unavailable");
+    AuthError::Unavailable
 }

@@ -1,7 +1,9 @@
 //! Every part made once, in order; and made anew, as one swap, at a reload.
 
 pub mod assemble;
+mod oauth;
 pub mod reload;
+mod sweep;
 
 use std::{collections::HashMap, io::Write, sync::Arc};
 
@@ -9,9 +11,10 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::sweep::LastPrune;
 pub use self::{assemble::BuildError, reload::Reloaded};
 use crate::{
-    auth::{AuthParts, Authenticator, Watcher},
+    auth::{Authenticator, Watcher},
     clock::{Clock, SharedClock},
     config::Config,
     entropy::{IdEntropy, SharedEntropy},
@@ -30,6 +33,7 @@ use crate::{
     license::{License, LicenseStatus},
     limit::{Limiter, LocalLimiter},
     names::UpstreamName,
+    oauth::{AuthorizationServer, Settings, settings::plan_sessions},
     secret::SecretString,
     server::{McpServer, ServerParts, Serving},
     store::Store,
@@ -79,6 +83,10 @@ pub struct Gateway {
     limiter: Arc<Limiter>,
     watcher: Arc<Watcher>,
     serving: Arc<ArcSwap<Serving>>,
+    authenticator: Arc<Authenticator>,
+    authorization_server: Arc<AuthorizationServer>,
+    plans: oauth::Plans,
+    last_prune: LastPrune,
 }
 
 impl Gateway {
@@ -105,7 +113,18 @@ impl Gateway {
             replica,
         );
         let ledger = Arc::new(ledger);
-        let authenticator = Arc::new(recogniser(&store, &vault, &clock, &metrics));
+        let basics = oauth::Shared {
+            store: &store,
+            vault: &vault,
+            clock: &clock,
+            entropy: &entropy,
+        };
+        let authenticator = Arc::new(oauth::recogniser(&config, &basics, &metrics));
+        let plans: oauth::Plans = Arc::new(ArcSwap::from_pointee(plan_sessions(&config)));
+        let settings = Settings::of(&config);
+        let more_scope = oauth::more_scope(&settings);
+        let authorization_server =
+            Arc::new(oauth::authorization_server(settings, &basics, &plans));
         let forgetful = Arc::clone(&vault);
         let forget: Box<dyn Fn() + Send + Sync> = Box::new(move || forgetful.forget());
         let watcher = Arc::new(Watcher::new(
@@ -144,6 +163,20 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             clock: Arc::clone(&clock),
         };
+        let budget = Budget::new(config.limits.max_in_flight_bytes.as_len());
+        let authenticate = Arc::new(authenticate(
+            &config,
+            Arc::clone(&authenticator),
+            &limiter,
+            &*clock,
+        ));
+        let endpoints = oauth::endpoints(
+            &config,
+            &authorization_server,
+            &authenticate,
+            &watcher,
+            &budget,
+        );
         let public = http::public(EdgeParts {
             observe: Observe {
                 sinks,
@@ -152,11 +185,13 @@ impl Gateway {
             },
             authorities: Authorities::of(&config),
             origins: Origins::of(&config),
-            authenticate: Arc::new(authenticate(&config, authenticator, &limiter, &*clock)),
+            authenticate,
             endpoint: Arc::new(Endpoint {
                 server,
-                budget: Budget::new(config.limits.max_in_flight_bytes.as_len()),
+                budget,
+                more_scope,
             }),
+            oauth: Arc::new(endpoints),
         });
         let admin = admin(AdminParts {
             store: store.clone(),
@@ -181,6 +216,10 @@ impl Gateway {
             limiter,
             watcher,
             serving,
+            authenticator,
+            authorization_server,
+            plans,
+            last_prune: LastPrune::never(),
         })
     }
 
@@ -204,34 +243,19 @@ impl Gateway {
         self.watcher.run(stop).await;
     }
 
-    /// Forgets what nobody needs; to be called about once a minute.
-    pub async fn sweep(&self) {
-        self.limiter.sweep();
-        self.ledger.sweep().await;
+    /// The authorization server.
+    pub const fn authorization_server(&self) -> &Arc<AuthorizationServer> {
+        &self.authorization_server
     }
 
     /// Gives unspent calls back, writes what is queued, closes the store. The last thing done.
     pub async fn close(&self) {
+        self.write_activity().await;
         let given = self.ledger.close().await;
         tracing::info!(calls = given.calls, failed = given.failed, "ledger.closed");
         self.log.close();
         self.store.close().await;
     }
-}
-
-fn recogniser(
-    store: &Store,
-    vault: &Vault,
-    clock: &SharedClock,
-    metrics: &Arc<Metrics>,
-) -> Authenticator {
-    Authenticator::new(AuthParts {
-        store: store.clone(),
-        pepper: vault.pepper().clone(),
-        log_key: vault.log_key().clone(),
-        clock: Arc::clone(clock),
-        metrics: Arc::clone(metrics),
-    })
 }
 
 fn authenticate(

@@ -8,6 +8,7 @@ pub mod check;
 pub mod client_address;
 pub mod endpoint;
 pub mod head;
+pub mod oauth;
 pub mod observe;
 pub mod origin;
 pub mod refusal;

@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod error;
 pub mod form;
+pub mod grants;
 pub mod redirect;
 pub mod settings;
 
@@ -13,5 +14,18 @@ pub use self::{
     clients::{Client, ClientFault, Clients},
     error::OAuthError,
     form::Form,
+    grants::{Approval, Grants, GrantsParts, Redemption, Refreshal, Revoked, Room, Tokens},
     settings::{PlanSessions, Settings},
 };
+
+use std::sync::Arc;
+
+/// The authorization server, assembled.
+pub struct AuthorizationServer {
+    /// What the configuration says.
+    pub settings: Arc<Settings>,
+    /// Who may ask.
+    pub clients: Arc<Clients>,
+    /// What they are given.
+    pub grants: Arc<Grants>,
+}

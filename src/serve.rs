@@ -16,6 +16,8 @@ use crate::{gateway::Gateway, http::body};
 
 /// How often what nobody needs is forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
+/// How often it is written what sessions did.
+const WRITE: Duration = Duration::from_secs(5);
 
 /// Why a gateway does not listen.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +125,15 @@ pub async fn start_with(
             let mut ticks = tokio::time::interval(SWEEP);
             while stop.run_until_cancelled(ticks.tick()).await.is_some() {
                 gateway.sweep().await;
+            }
+        }
+    }));
+    tasks.push(tokio::spawn({
+        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
+        async move {
+            let mut ticks = tokio::time::interval(WRITE);
+            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                gateway.write_activity().await;
             }
         }
     }));

@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::serving::{Answers, Serving};
 use self::{listen::Subscriptions, running::Running};
 use crate::{
-    auth::{Authenticator, Principal, Watcher},
+    auth::{Authenticator, Principal, Used, Watcher},
     call::CallError,
     crypto::CursorKey,
     limit::Limiter,
@@ -165,6 +165,11 @@ impl McpServer {
             }
             Ok(Incoming::Request { id, method, params }) => {
                 exchange.record.fields().rpc_method = Some(method_word(&method));
+                let used = match method.as_str() {
+                    "tools/call" => Used::Call,
+                    _ => Used::Otherwise,
+                };
+                self.parts.authenticator.used(&exchange.principal, used);
                 let spoken = crate::mcp::speak(exchange.headers, &method, &params);
                 let outcome = match spoken {
                     Ok(spoken) => {

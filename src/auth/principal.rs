@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use super::tie::Tie;
 use crate::{
+    clock::Timestamp,
     crypto::TokenDigest,
-    ids::{LicenseId, LogRef},
+    grant::Scope,
+    ids::{LicenseId, LogRef, SessionId},
     license::License,
 };
 
-/// What a session is counted by: the credential presented, digested. Never an address.
+/// What a session is counted by: the session of a token, or else the credential presented,
+/// digested. Never an address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionKey([u8; 16]);
 
@@ -29,13 +33,33 @@ impl SessionKey {
     }
 }
 
+/// What the caller showed.
+#[derive(Clone)]
+pub(super) enum Proof {
+    /// Nothing: the gateway is open.
+    None,
+    /// A license key, digested.
+    Key(TokenDigest),
+    /// An access token, or a stream that one began.
+    Session(Arc<Standing>),
+}
+
+/// What is known of a session, for as long as it is remembered.
+pub(super) struct Standing {
+    pub(super) session: SessionId,
+    pub(super) scope: Scope,
+    /// When what was presented stops working, and with it this.
+    pub(super) expires: Timestamp,
+    /// Who may use it.
+    pub(super) tie: Tie,
+}
+
 /// The proven caller. Only [`crate::auth`] makes one.
 #[derive(Clone)]
 pub struct Principal {
     license: Arc<License>,
-    /// What was presented; none for the open gateway.
-    digest: Option<TokenDigest>,
-    session: SessionKey,
+    proof: Proof,
+    key: SessionKey,
     license_ref: LogRef,
     session_ref: LogRef,
 }
@@ -43,22 +67,22 @@ pub struct Principal {
 impl Principal {
     pub(super) const fn new(
         license: Arc<License>,
-        digest: Option<TokenDigest>,
-        session: SessionKey,
+        proof: Proof,
+        key: SessionKey,
         license_ref: LogRef,
         session_ref: LogRef,
     ) -> Self {
         Self {
             license,
-            digest,
-            session,
+            proof,
+            key,
             license_ref,
             session_ref,
         }
     }
 
-    pub(super) const fn digest(&self) -> Option<&TokenDigest> {
-        self.digest.as_ref()
+    pub(super) const fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// The license that calls.
@@ -73,7 +97,23 @@ impl Principal {
 
     /// What the session tier counts.
     pub const fn session(&self) -> SessionKey {
-        self.session
+        self.key
+    }
+
+    /// The session of the token that was presented; none for a license key.
+    pub fn session_id(&self) -> Option<SessionId> {
+        match &self.proof {
+            Proof::Session(standing) => Some(standing.session),
+            Proof::Key(_) | Proof::None => None,
+        }
+    }
+
+    /// What the caller may do. A license key may do everything its license may.
+    pub fn scope(&self) -> Scope {
+        match &self.proof {
+            Proof::Session(standing) => standing.scope,
+            Proof::Key(_) | Proof::None => Scope::Tools,
+        }
     }
 
     /// The license in logs.

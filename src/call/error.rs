@@ -16,6 +16,9 @@ pub enum CallError {
     /// No such tool, or not for this license: one answer.
     #[error("tool unknown or not entitled")]
     UnknownTool,
+    /// The session may only call tools that read, and this one does more.
+    #[error("the session's scope does not suffice")]
+    InsufficientScope,
     /// The arguments do not fit the tool's schema.
     #[error("arguments do not fit the schema")]
     InvalidArguments(Vec<Violation>),
@@ -67,6 +70,7 @@ impl CallError {
             | Self::StoreUnavailable
             | Self::Limited(_)
             | Self::UnknownTool
+            | Self::InsufficientScope
             | Self::InvalidArguments(_)
             | Self::UnsafeArgument(_) => Charge::Refund,
             Self::Deadline | Self::Cancelled | Self::Internal => Charge::Keep,
@@ -78,6 +82,7 @@ impl CallError {
         match self {
             Self::Limited(_) => "limited",
             Self::UnknownTool => "unknown_tool",
+            Self::InsufficientScope => "insufficient_scope",
             Self::InvalidArguments(_) => "invalid_arguments",
             Self::UnsafeArgument(_) => "unsafe_argument",
             Self::NoSlot(refusal) => refusal.code(),

@@ -34,9 +34,10 @@ impl Around for Observe {
 const fn ending(error: &CallError) -> Ending {
     match error {
         CallError::Limited(_) | CallError::NoSlot(_) => Ending::Limited,
-        CallError::UnknownTool | CallError::InvalidArguments(_) | CallError::UnsafeArgument(_) => {
-            Ending::Refused
-        }
+        CallError::UnknownTool
+        | CallError::InsufficientScope
+        | CallError::InvalidArguments(_)
+        | CallError::UnsafeArgument(_) => Ending::Refused,
         CallError::Upstream(_) | CallError::Deadline | CallError::CredentialMissing => {
             Ending::ToolError
         }
@@ -50,6 +51,7 @@ fn tier(error: &CallError) -> Option<&'static str> {
         CallError::Limited(exhausted) => Some(exhausted.tier.as_str()),
         CallError::NoSlot(refusal) => Some(refusal.exhausted().tier.as_str()),
         CallError::UnknownTool
+        | CallError::InsufficientScope
         | CallError::InvalidArguments(_)
         | CallError::UnsafeArgument(_)
         | CallError::Upstream(_)

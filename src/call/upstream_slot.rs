@@ -40,6 +40,7 @@ fn observed(result: &CallResult) -> Observed {
         Err(
             CallError::Limited(_)
             | CallError::UnknownTool
+            | CallError::InsufficientScope
             | CallError::InvalidArguments(_)
             | CallError::UnsafeArgument(_)
             | CallError::NoSlot(_)

@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{BuildError, Gateway, assemble};
-use crate::{config::Config, names::UpstreamName, secret::SecretString};
+use crate::{
+    config::Config, names::UpstreamName, oauth::settings::plan_sessions, secret::SecretString,
+};
 
 /// What a reload did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +38,7 @@ impl Gateway {
         let tools = serving.catalog.tools().len();
         let need_restart = need_restart(&self.config.load(), &config);
         self.serving.store(Arc::new(serving));
+        self.plans.store(Arc::new(plan_sessions(&config)));
         self.config.store(Arc::new(config));
         self.watcher.reloaded();
         self.metrics.reloads.inc();

@@ -1,13 +1,18 @@
 //! Turns a bearer credential into a principal, or the request away.
 
 use std::{
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use axum::{body::Body, extract::Request, response::Response};
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, USER_AGENT},
+    request::Parts,
+};
 use ipnet::IpNet;
 use tower::{Layer, Service};
 
@@ -18,7 +23,7 @@ use super::{
     reply,
 };
 use crate::{
-    auth::{AuthError, Authenticator, Principal},
+    auth::{AuthError, Authenticator, Circumstances, Principal},
     limit::Limiter,
     quota::{Rate, Tier},
 };
@@ -109,19 +114,35 @@ impl AuthenticateParts {
             }
             Presented::Malformed => return Err(self.failed(head)),
         };
-        match self.authenticator.authenticate(presented).await {
+        let circumstances = self.circumstances(head);
+        let known = self.authenticator.authenticate(presented, &circumstances);
+        match known.await {
             Ok(principal) => Ok(principal),
             Err(AuthError::Refused) => Err(self.failed(head)),
             Err(AuthError::Unavailable) => Err(EdgeRefusal::StoreUnavailable),
         }
     }
 
+    fn circumstances<'h>(&self, head: &'h Parts) -> Circumstances<'h> {
+        Circumstances {
+            // Without a connection there is one network that nobody is in.
+            address: self
+                .address(head)
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            user_agent: head.headers.get(USER_AGENT).and_then(|it| it.to_str().ok()),
+        }
+    }
+
+    fn address(&self, head: &Parts) -> Option<IpAddr> {
+        let Peer(peer) = head.extensions.get::<Peer>().copied()?;
+        Some(client_address(peer, &head.headers, &self.trusted))
+    }
+
     /// Counts a refused credential. A good one from the same address still passes.
-    fn failed(&self, head: &Parts) -> EdgeRefusal {
-        let Some(Peer(peer)) = head.extensions.get::<Peer>().copied() else {
+    pub(super) fn failed(&self, head: &Parts) -> EdgeRefusal {
+        let Some(address) = self.address(head) else {
             return EdgeRefusal::CredentialRefused;
         };
-        let address = client_address(peer, &head.headers, &self.trusted);
         match self
             .limiter
             .take(Tier::Address, self.failures, &bucket(address))
@@ -132,7 +153,7 @@ impl AuthenticateParts {
     }
 }
 
-enum Presented<'h> {
+pub(super) enum Presented<'h> {
     Nothing,
     Malformed,
     Token(&'h str),
@@ -140,7 +161,7 @@ enum Presented<'h> {
 
 /// The bearer credential (RFC 6750 section 2.1). The scheme's case does not count; two fields are
 /// a fault, since two readers could pick two.
-fn bearer(headers: &HeaderMap) -> Presented<'_> {
+pub(super) fn bearer(headers: &HeaderMap) -> Presented<'_> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let (Some(field), None) = (fields.next(), fields.next()) else {
         return if headers.contains_key(AUTHORIZATION) {

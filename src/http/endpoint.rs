@@ -9,7 +9,7 @@ use axum::{
 };
 use futures_util::future::join_all;
 use http::{
-    HeaderMap, Method,
+    HeaderMap, HeaderValue, Method,
     header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
     request::Parts,
 };
@@ -42,6 +42,8 @@ pub struct Endpoint {
     pub server: Arc<McpServer>,
     /// Bounds what all bodies hold.
     pub budget: Arc<Budget>,
+    /// What a session that may only read is told when it wants more.
+    pub more_scope: HeaderValue,
 }
 
 /// `/mcp`, any method.
@@ -115,7 +117,7 @@ impl Endpoint {
                     record: edge.record.clone(),
                 };
                 let reply = self.server.handle(exchange, Incoming::read(value)).await;
-                reply::to_http(reply, edge.request_id)
+                self.http(reply, edge)
             }
         };
         drop(held);
@@ -150,12 +152,13 @@ impl Endpoint {
         });
         let answers: Vec<String> = join_all(replies).await.into_iter().flatten().collect();
         if answers.is_empty() {
-            return reply::to_http(Reply::Accepted, edge.request_id);
+            return self.http(Reply::Accepted, edge);
         }
-        reply::to_http(
-            Reply::Json(format!("[{}]", answers.join(","))),
-            edge.request_id,
-        )
+        self.http(Reply::Json(format!("[{}]", answers.join(","))), edge)
+    }
+
+    fn http(&self, reply: Reply, edge: &Edge) -> Response<Body> {
+        reply::to_http(reply, edge.request_id, &self.more_scope)
     }
 
     /// A body that no message can be read from.
@@ -167,7 +170,7 @@ impl Endpoint {
             refusal: Refusal::Protocol(fault),
             answers: self.server.serving().answers,
         };
-        reply::to_http(Reply::Refused(refused), edge.request_id)
+        self.http(Reply::Refused(refused), edge)
     }
 }
 
@@ -254,7 +257,7 @@ fn check_media(headers: &HeaderMap) -> Result<(), EdgeRefusal> {
 }
 
 /// The one value of a field; none when it is given twice, since two readers could pick two.
-fn only<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
+pub(super) fn only<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;

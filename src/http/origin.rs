@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 use url::{Origin, Url};
 
-use super::{authority::is_loopback, check::Check, refusal::EdgeRefusal};
+use super::{authority::is_loopback, check::Check, refusal::EdgeRefusal, router};
 use crate::config::Config;
 
 /// The origins that may call.
@@ -73,13 +73,19 @@ impl Origins {
     }
 
     /// The CORS headers for browser clients such as the Inspector.
-    pub fn cors(&self) -> CorsLayer {
+    pub fn cors(&self) -> PagesOnly {
         let origins = self.clone();
+        let listed = AllowOrigin::predicate(move |origin, _| origins.allows(origin));
+        PagesOnly {
+            listed: Self::headers(listed).allow_methods([Method::POST]),
+            // No page is trusted here, and none sends credentials of the browser: `*` forbids that.
+            any: Self::headers(AllowOrigin::any()).allow_methods([Method::GET, Method::POST]),
+        }
+    }
+
+    fn headers(origins: AllowOrigin) -> CorsLayer {
         CorsLayer::new()
-            .allow_origin(AllowOrigin::predicate(move |origin, _| {
-                origins.allows(origin)
-            }))
-            .allow_methods([Method::POST])
+            .allow_origin(origins)
             .allow_headers(AllowHeaders::list([
                 ACCEPT,
                 AUTHORIZATION,
@@ -102,13 +108,26 @@ impl Origins {
 /// CORS for requests that come from a page; all others pass by it, since it only adds headers that
 /// browsers read.
 #[derive(Clone)]
-pub struct PagesOnly(pub CorsLayer);
+pub struct PagesOnly {
+    listed: CorsLayer,
+    any: CorsLayer,
+}
+
+/// Which pages may reach a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pages {
+    /// Those of the gateway and those the operator lists.
+    Listed,
+    /// All of them: what is there needs no trust in the page.
+    Any,
+}
 
 /// A service that browsers may read.
 #[derive(Clone)]
 pub struct ForPages<S> {
     /// Shared: a router clones its services for every request, and this one is seldom used.
-    cors: Arc<Cors<S>>,
+    listed: Arc<Cors<S>>,
+    any: Arc<Cors<S>>,
     inner: S,
 }
 
@@ -117,7 +136,8 @@ impl<S: Clone> Layer<S> for PagesOnly {
 
     fn layer(&self, inner: S) -> ForPages<S> {
         ForPages {
-            cors: Arc::new(self.0.layer(inner.clone())),
+            listed: Arc::new(self.listed.layer(inner.clone())),
+            any: Arc::new(self.any.layer(inner.clone())),
             inner,
         }
     }
@@ -137,7 +157,11 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         if request.headers().contains_key(ORIGIN) {
-            Either::Left(Cors::clone(&self.cors).call(request))
+            let cors = match router::pages_of(request.uri().path()) {
+                Pages::Listed => &self.listed,
+                Pages::Any => &self.any,
+            };
+            Either::Left(Cors::clone(cors).call(request))
         } else {
             Either::Right(self.inner.call(request))
         }
@@ -150,6 +174,7 @@ impl Check for Origins {
         match (fields.next(), fields.next()) {
             (None, _) => Ok(()),
             (Some(origin), None) if self.allows(origin) => Ok(()),
+            (Some(_), None) if router::pages_of(request.uri().path()) == Pages::Any => Ok(()),
             (Some(_), _) => Err(EdgeRefusal::OriginRefused),
         }
     }

@@ -36,6 +36,7 @@ const BEARER_INVALID: HeaderValue =
 /// A client that was cancelled or cut off still gets a code of its own.
 const CANCELLED: i64 = 49_900;
 const LIMITED: i64 = 42_900;
+const SCOPE: i64 = 40_301;
 /// When another stream of the license ends, nobody can know; the sentence says what helps.
 const SUBSCRIPTION_SOON: std::time::Duration = std::time::Duration::from_secs(30);
 const UNAVAILABLE: i64 = 50_300;
@@ -50,8 +51,9 @@ fn response(status: u16, body: impl Into<Body>) -> Response<Body> {
     response
 }
 
-/// The HTTP answer to one message.
-pub fn to_http(reply: Reply, request: RequestId) -> Response<Body> {
+/// The HTTP answer to one message. `more_scope` is what a client is told that may ask for more
+/// (RFC 6750 section 3.1, `insufficient_scope`).
+pub fn to_http(reply: Reply, request: RequestId, more_scope: &HeaderValue) -> Response<Body> {
     match reply {
         Reply::Json(text) => response(200, text),
         Reply::Accepted => {
@@ -72,6 +74,10 @@ pub fn to_http(reply: Reply, request: RequestId) -> Response<Body> {
             let wire = wire(&refused, request);
             let mut response = response(wire.status, wire.body);
             retry_after(&mut response, wire.wait.as_ref());
+            if let Refusal::Call(CallError::InsufficientScope, _) = refused.refusal {
+                let headers = response.headers_mut();
+                headers.insert(WWW_AUTHENTICATE, more_scope.clone());
+            }
             response
         }
     }
@@ -171,6 +177,8 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
             let status = ProtocolFault::InvalidParams("").status(era);
             error(status, -32_602, None, text, None)
         }
+        // In both eras: a client's OAuth looks at the status.
+        CallError::InsufficientScope => error(403, SCOPE, None, text, None),
         CallError::NoSlot(refusal) => tool_error(Some(refusal.exhausted()), &text),
         CallError::Upstream(UpstreamError::Limited {
             retry_after: Some(retry_after),

@@ -25,6 +25,10 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
         CallError::UnknownTool => "Unknown tool: there is none of this name that this license may \
                                    use. `tools/list` names those it may."
             .to_owned(),
+        CallError::InsufficientScope => format!(
+            "This connection may only call tools that read, and {tool} does more. Connect again and \
+             approve all tools."
+        ),
         CallError::InvalidArguments(violations) => rejected(tool, violations),
         CallError::UnsafeArgument(fault) => format!(
             "Arguments rejected for {tool}: /{}: {}. Fix and call again.",

@@ -61,6 +61,20 @@ impl Settings {
             registration: oauth.registration.clone(),
         }
     }
+
+    /// Does a client mean our connector (RFC 8707 section 2)? Some write scheme or host in capitals,
+    /// or end with a slash; nothing else is the same.
+    pub fn is_resource(&self, named: &str) -> bool {
+        let named = named.strip_suffix('/').unwrap_or(named);
+        let (Some(origin), Some(path)) = (
+            named.get(..self.issuer.len()),
+            named.get(self.issuer.len()..),
+        ) else {
+            return false;
+        };
+        origin.eq_ignore_ascii_case(&self.issuer)
+            && self.resource.strip_prefix(&self.issuer) == Some(path)
+    }
 }
 
 /// What each plan says about sessions.
@@ -73,4 +87,47 @@ pub fn plan_sessions(config: &Config) -> HashMap<PlanName, PlanSessions> {
         (name.clone(), sessions)
     };
     config.plans.iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_connector_is_the_resource() {
+        let settings = Settings {
+            issuer: "https://gw.test:8443".into(),
+            resource: "https://gw.test:8443/mcp".into(),
+            access: Duration::ZERO,
+            idle: Duration::ZERO,
+            absolute: Duration::ZERO,
+            browser: Duration::ZERO,
+            exchange: Duration::ZERO,
+            documents: ClientDocumentsConfig::default(),
+            registration: RegistrationConfig::default(),
+        };
+        for good in [
+            "https://gw.test:8443/mcp",
+            "https://gw.test:8443/mcp/",
+            "HTTPS://GW.test:8443/mcp",
+        ] {
+            assert!(settings.is_resource(good), "{good}");
+        }
+        for bad in [
+            "",
+            "https://gw.test:8443",
+            "https://gw.test:8443/",
+            "https://gw.test:8443/mcp//",
+            "https://gw.test:8443/MCP",
+            "https://gw.test:8443/mcp?x",
+            "https://gw.test:8443/mcp#x",
+            "https://gw.test/mcp",
+            "http://gw.test:8443/mcp",
+            "https://evil.test:8443/mcp",
+            "https://gw.test:8443@evil.test/mcp",
+            "https://gw.test:844\u{e9}/mcp",
+        ] {
+            assert!(!settings.is_resource(bad), "{bad}");
+        }
+    }
 }

@@ -256,6 +256,15 @@ impl Store {
         })
     }
 
+    /// Ends the sessions whose last token expired unused; how many. Changes nothing that anybody
+    /// remembers, so the epoch stays.
+    pub async fn end_idle_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        const SQL: &str = "UPDATE sessions SET ended_ms = $1, ended_by = 'idle' \
+             WHERE ended_ms IS NULL AND expires_ms > $1 AND NOT EXISTS (SELECT 1 \
+             FROM session_tokens t WHERE t.session_id = sessions.id AND t.expires_ms > $1)";
+        write!(self, tx => run!(tx, SQL, now.as_millis()))
+    }
+
     /// Gives a session of generation `from` new tokens of the next one, derived with `seed`. Access
     /// tokens of older generations end at `old_until` unless they end earlier.
     pub async fn rotate_session(

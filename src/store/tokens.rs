@@ -207,6 +207,17 @@ impl Store {
         })
     }
 
+    /// The session that a spent code led to, if it led to one.
+    pub async fn code_led_to(&self, digest: &TokenDigest) -> Result<Option<SessionId>, StoreError> {
+        const SQL: &str = "SELECT session_id FROM authorization_codes WHERE digest = $1 \
+             AND session_id IS NOT NULL";
+        read!(self, pool => {
+            let query = sqlx::query(SQL).bind(digest.as_bytes().as_slice());
+            let row = query.fetch_optional(pool).await?;
+            row.map(|row| row.parsed(0, "authorization_codes.session_id")).transpose()?
+        })
+    }
+
     /// Spends a code that was presented wrongly, so that nobody can try again.
     pub async fn burn_code(&self, digest: &TokenDigest, now: Timestamp) -> Result<(), StoreError> {
         const SQL: &str = "UPDATE authorization_codes SET spent_ms = $2 \

@@ -1,0 +1,228 @@
+//! The endpoints of the authorization server that programs call: `/token`, `/revoke`, `/session`.
+//!
+//! They answer in the words of RFC 6749, and never with anything that makes a client give up when
+//! the fault is ours.
+
+mod answer;
+mod client;
+mod session;
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::{MethodRouter, any},
+};
+use http::{
+    HeaderMap, Method,
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
+    request::Parts,
+};
+
+use self::{
+    answer::{Refused, done, refused},
+    client::Presented,
+};
+use super::{
+    authenticate::AuthenticateParts,
+    body::{self, Budget},
+    endpoint::only,
+    observe::Edge,
+    refusal::EdgeRefusal,
+    router::PublicEndpoint,
+};
+use crate::{
+    auth::Watcher,
+    oauth::{
+        AuthorizationServer, Form, OAuthError, Redemption, Refreshal, Revoked, Tokens,
+    },
+};
+
+/// Largest body of these endpoints.
+const MOST_BYTES: usize = 16 << 10;
+/// What may stand in a body once at most: two readers could pick two values.
+const ONCE: [&str; 13] = [
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+    "resource",
+    "token",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "license_key",
+];
+
+/// What these endpoints are made of.
+pub struct OAuthEndpoints {
+    /// Clients, codes, tokens and sessions.
+    pub server: Arc<AuthorizationServer>,
+    /// Counts refused license keys.
+    pub authenticate: Arc<AuthenticateParts>,
+    /// Told when a session ended here.
+    pub watcher: Arc<Watcher>,
+    /// Bounds what all bodies hold.
+    pub budget: Arc<Budget>,
+    /// Is the authorization server on?
+    pub authorization: Served,
+    /// Is `POST /session` on?
+    pub session_tokens: Served,
+}
+
+/// Does the configuration ask for it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// It does.
+    Yes,
+    /// It does not: 404.
+    No,
+}
+
+impl OAuthEndpoints {
+    /// Is this endpoint there?
+    pub fn serves(&self, endpoint: PublicEndpoint) -> bool {
+        let served = match endpoint {
+            PublicEndpoint::Token | PublicEndpoint::Revoke => self.authorization,
+            PublicEndpoint::Session => self.session_tokens,
+        };
+        served == Served::Yes
+    }
+
+    async fn form(&self, head: &Parts, body: Body) -> Result<Form, Refused> {
+        if head.method != Method::POST {
+            return Err(EdgeRefusal::MethodNotAllowed.into());
+        }
+        if media(&head.headers) != Some(Media::Form) {
+            return Err(EdgeRefusal::UnsupportedMediaType.into());
+        }
+        let bytes = self.bytes(head, body).await?;
+        read_form(&bytes)
+    }
+
+    async fn bytes(&self, head: &Parts, body: Body) -> Result<bytes::Bytes, EdgeRefusal> {
+        let waits = head.extensions.get::<body::Waits>().copied();
+        let read = body::read(body, MOST_BYTES, &self.budget, waits.unwrap_or_default());
+        let (bytes, _held) = read.await?;
+        if let Some(edge) = head.extensions.get::<Edge>() {
+            edge.record.fields().request_bytes = bytes.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// A session may have ended: what is remembered of it does not count any more.
+    async fn ended(&self) {
+        self.watcher.look().await;
+    }
+}
+
+/// The endpoint, for any method.
+pub(super) fn methods(endpoint: PublicEndpoint) -> MethodRouter<Arc<OAuthEndpoints>> {
+    match endpoint {
+        PublicEndpoint::Token => any(token),
+        PublicEndpoint::Revoke => any(revoke),
+        PublicEndpoint::Session => any(session::session),
+    }
+}
+
+async fn token(State(endpoints): State<Arc<OAuthEndpoints>>, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    match endpoints.tokens(&head, body).await {
+        Ok(tokens) => done(&head, &endpoints.authenticate, &tokens),
+        Err(refusal) => refused(&head, refusal),
+    }
+}
+
+async fn revoke(State(endpoints): State<Arc<OAuthEndpoints>>, request: Request) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    match endpoints.revocation(&head, body).await {
+        Ok(()) => answer::revoked(&head),
+        Err(refusal) => refused(&head, refusal),
+    }
+}
+
+impl OAuthEndpoints {
+    async fn tokens(&self, head: &Parts, body: Body) -> Result<Tokens, Refused> {
+        let form = self.form(head, body).await?;
+        let grant = form.need("grant_type", "grant_type is missing")?;
+        if !["authorization_code", "refresh_token"].contains(&grant) {
+            let text = "only authorization_code and refresh_token are served";
+            return Err(OAuthError::UnsupportedGrantType(text).into());
+        }
+        let presented = Presented::read(&head.headers, &form)?;
+        let client = presented.client(&self.server.clients).await?;
+        let grants = &self.server.grants;
+        let given = if grant == "authorization_code" {
+            let request = Redemption {
+                code: form.need("code", "code is missing")?,
+                redirect_uri: form.get("redirect_uri"),
+                code_verifier: form.get("code_verifier"),
+                resource: form.get("resource"),
+            };
+            grants.redeem(&client, request).await
+        } else {
+            let request = Refreshal {
+                refresh_token: form.need("refresh_token", "refresh_token is missing")?,
+                scope: form.get("scope"),
+                resource: form.get("resource"),
+            };
+            grants.refresh(&client, request).await
+        };
+        if let Err(OAuthError::InvalidGrant(_)) = given {
+            // It may have been a replay.
+            self.ended().await;
+        }
+        Ok(given?)
+    }
+
+    async fn revocation(&self, head: &Parts, body: Body) -> Result<(), Refused> {
+        let form = self.form(head, body).await?;
+        let token = form.need("token", "token is missing")?;
+        let presented = Presented::read(&head.headers, &form)?;
+        let client = presented.client(&self.server.clients).await?;
+        match self.server.grants.revoke(&client, token).await? {
+            Revoked::Session(_) => self.ended().await,
+            Revoked::Nothing => {}
+        }
+        Ok(())
+    }
+}
+
+fn read_form(bytes: &[u8]) -> Result<Form, Refused> {
+    let form = Form::parse(bytes)?;
+    if form.is_twice(&ONCE) {
+        return Err(OAuthError::InvalidRequest("a parameter is given twice").into());
+    }
+    Ok(form)
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Media {
+    Form,
+    Json,
+}
+
+/// None for what is not read: another type, none, two, or a coding.
+fn media(headers: &HeaderMap) -> Option<Media> {
+    let coding = only(headers, &CONTENT_ENCODING);
+    if headers.contains_key(CONTENT_ENCODING) && coding != Some("identity") {
+        return None;
+    }
+    let mut pieces = only(headers, &CONTENT_TYPE)?.split(';').map(str::trim);
+    let name = pieces.next()?.to_ascii_lowercase();
+    let utf8 = pieces.all(|parameter| {
+        let parameter = parameter.to_ascii_lowercase();
+        ["", "charset=utf-8", "charset=\"utf-8\""].contains(&parameter.as_str())
+    });
+    match name.as_str() {
+        "application/x-www-form-urlencoded" if utf8 => Some(Media::Form),
+        "application/json" if utf8 => Some(Media::Json),
+        _ => None,
+    }
+}
