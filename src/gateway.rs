@@ -24,9 +24,12 @@ use crate::{
         authenticate::AuthenticateParts,
         authority::Authorities,
         body::Budget,
+        challenge::Challenge,
         endpoint::Endpoint,
         observe::Observe,
         origin::Origins,
+        pages::{Pages, PagesParts},
+        wellknown::Documents,
     },
     ids::{LicenseId, ReplicaId},
     ledger::Ledger,
@@ -62,7 +65,7 @@ pub struct GatewayParts {
 /// A gateway that answers but does not listen yet.
 pub struct Gateway {
     /// The configuration it was built from, or last reloaded to.
-    config: ArcSwap<Config>,
+    config: Arc<ArcSwap<Config>>,
     /// The public listener's service.
     pub public: Router,
     /// The admin listener's service.
@@ -177,14 +180,30 @@ impl Gateway {
             &watcher,
             &budget,
         );
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        let read = config.load_full();
+        let pages = PagesParts {
+            config: Arc::clone(&config),
+            serving: Arc::clone(&serving),
+            store: store.clone(),
+            server: Arc::clone(&authorization_server),
+            authenticator: Arc::clone(&authenticator),
+            watcher: Arc::clone(&watcher),
+            pepper: vault.pepper().clone(),
+            form_key: vault.form_key().clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            limiter: Arc::clone(&limiter),
+            budget: Arc::clone(&budget),
+        };
         let public = http::public(EdgeParts {
             observe: Observe {
                 sinks,
                 clock: Arc::clone(&clock),
                 entropy: Arc::new(IdEntropy::seeded_by(&*entropy)),
             },
-            authorities: Authorities::of(&config),
-            origins: Origins::of(&config),
+            authorities: Authorities::of(&read),
+            origins: Origins::of(&read),
             authenticate,
             endpoint: Arc::new(Endpoint {
                 server,
@@ -192,6 +211,13 @@ impl Gateway {
                 more_scope,
             }),
             oauth: Arc::new(endpoints),
+            documents: Arc::new(Documents::of(&read)),
+            pages: read
+                .auth
+                .oauth
+                .enabled
+                .then(|| Pages::new(pages, &read).map(Arc::new))
+                .transpose()?,
         });
         let admin = admin(AdminParts {
             store: store.clone(),
@@ -199,7 +225,6 @@ impl Gateway {
             log: Arc::clone(&log),
             stopping: stopping.clone(),
         });
-        let config = ArcSwap::from_pointee(config);
         Ok(Self {
             config,
             public,
@@ -270,6 +295,7 @@ fn authenticate(
         limiter: Arc::clone(limiter),
         failures: config.limits.unauthenticated,
         trusted: config.listen.trusted_proxies.clone(),
+        challenge: Challenge::of(config),
     }
 }
 

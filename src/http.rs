@@ -1,9 +1,11 @@
 //! The HTTP edge: what comes in, in which order it is looked at, and what goes out.
 
 pub mod admin;
+pub mod any_origin;
 pub mod authenticate;
 pub mod authority;
 pub mod body;
+pub mod challenge;
 pub mod check;
 pub mod client_address;
 pub mod endpoint;
@@ -11,9 +13,11 @@ pub mod head;
 pub mod oauth;
 pub mod observe;
 pub mod origin;
+pub mod pages;
 pub mod refusal;
 pub mod reply;
 pub mod router;
+pub mod wellknown;
 pub mod wording;
 
 pub use self::{

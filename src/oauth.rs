@@ -3,6 +3,7 @@
 //! Knows no HTTP. Every refusal is an [`OAuthError`], and our own faults are never one that makes a
 //! client throw its registration or tokens away.
 
+pub mod authorize;
 pub mod clients;
 pub mod error;
 pub mod form;

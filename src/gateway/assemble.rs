@@ -8,6 +8,7 @@ use crate::{
     clock::SharedClock,
     config::Config,
     entropy::SharedEntropy,
+    http::pages::LogoFault,
     ledger::Ledger,
     limit::Limiter,
     names::{PlanName, UpstreamName},
@@ -40,6 +41,9 @@ pub enum BuildError {
     /// A tool is wrong.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    /// The pages' logo is wrong.
+    #[error(transparent)]
+    Logo(#[from] LogoFault),
     /// No thread for the access log.
     #[error("access log: {0}")]
     AccessLog(#[source] std::io::Error),

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 use tower::{Layer, Service};
 
 use super::{
+    challenge::Challenge,
     client_address::{Peer, bucket, client_address},
     observe::Edge,
     refusal::EdgeRefusal,
@@ -44,6 +45,8 @@ pub struct AuthenticateParts {
     pub trusted: Vec<IpNet>,
     /// The caller without a key, where the configuration spells out that there is one.
     pub anyone: Option<Principal>,
+    /// What those who do not pass are told.
+    pub challenge: Challenge,
 }
 
 impl<S> Layer<S> for Authenticate {
@@ -90,7 +93,11 @@ where
                     head.extensions.insert(principal);
                     inner.call(Request::from_parts(head, body)).await
                 }
-                Err(refusal) => Ok(reply::at_the_edge(&head.extensions, &refusal)),
+                Err(refusal) => Ok(reply::challenged(
+                    &head.extensions,
+                    &refusal,
+                    &parts.challenge,
+                )),
             }
         })
     }

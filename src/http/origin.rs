@@ -17,7 +17,12 @@ use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
 use url::{Origin, Url};
 
-use super::{authority::is_loopback, check::Check, refusal::EdgeRefusal, router};
+use super::{
+    authority::is_loopback,
+    check::Check,
+    refusal::EdgeRefusal,
+    router::{self, Access},
+};
 use crate::config::Config;
 
 /// The origins that may call.
@@ -73,19 +78,13 @@ impl Origins {
     }
 
     /// The CORS headers for browser clients such as the Inspector.
-    pub fn cors(&self) -> PagesOnly {
+    pub fn cors(&self) -> CorsLayer {
         let origins = self.clone();
-        let listed = AllowOrigin::predicate(move |origin, _| origins.allows(origin));
-        PagesOnly {
-            listed: Self::headers(listed).allow_methods([Method::POST]),
-            // No page is trusted here, and none sends credentials of the browser: `*` forbids that.
-            any: Self::headers(AllowOrigin::any()).allow_methods([Method::GET, Method::POST]),
-        }
-    }
-
-    fn headers(origins: AllowOrigin) -> CorsLayer {
         CorsLayer::new()
-            .allow_origin(origins)
+            .allow_origin(AllowOrigin::predicate(move |origin, _| {
+                origins.allows(origin)
+            }))
+            .allow_methods([Method::POST])
             .allow_headers(AllowHeaders::list([
                 ACCEPT,
                 AUTHORIZATION,
@@ -108,26 +107,13 @@ impl Origins {
 /// CORS for requests that come from a page; all others pass by it, since it only adds headers that
 /// browsers read.
 #[derive(Clone)]
-pub struct PagesOnly {
-    listed: CorsLayer,
-    any: CorsLayer,
-}
-
-/// Which pages may reach a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pages {
-    /// Those of the gateway and those the operator lists.
-    Listed,
-    /// All of them: what is there needs no trust in the page.
-    Any,
-}
+pub struct PagesOnly(pub CorsLayer);
 
 /// A service that browsers may read.
 #[derive(Clone)]
 pub struct ForPages<S> {
     /// Shared: a router clones its services for every request, and this one is seldom used.
-    listed: Arc<Cors<S>>,
-    any: Arc<Cors<S>>,
+    cors: Arc<Cors<S>>,
     inner: S,
 }
 
@@ -136,8 +122,7 @@ impl<S: Clone> Layer<S> for PagesOnly {
 
     fn layer(&self, inner: S) -> ForPages<S> {
         ForPages {
-            listed: Arc::new(self.listed.layer(inner.clone())),
-            any: Arc::new(self.any.layer(inner.clone())),
+            cors: Arc::new(self.0.layer(inner.clone())),
             inner,
         }
     }
@@ -156,25 +141,33 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if request.headers().contains_key(ORIGIN) {
-            let cors = match router::pages_of(request.uri().path()) {
-                Pages::Listed => &self.listed,
-                Pages::Any => &self.any,
-            };
-            Either::Left(Cors::clone(cors).call(request))
+        if request.headers().contains_key(ORIGIN) && is_ruled_here(request.uri().path()) {
+            Either::Left(Cors::clone(&self.cors).call(request))
         } else {
             Either::Right(self.inner.call(request))
         }
     }
 }
 
+/// Discovery and the machine endpoints are open to every origin, and forms are judged where they
+/// are read; all else, also what is not there, goes by the list.
+fn is_ruled_here(path: &str) -> bool {
+    match router::access_of(path) {
+        Some(Access::Principal) | None => true,
+        Some(Access::Public(endpoint)) => !endpoint.takes_any_origin(),
+        Some(Access::Page | Access::Document) => false,
+    }
+}
+
 impl Check for Origins {
     fn check(&self, request: &Request) -> Result<(), EdgeRefusal> {
+        if !is_ruled_here(request.uri().path()) {
+            return Ok(());
+        }
         let mut fields = request.headers().get_all(ORIGIN).iter();
         match (fields.next(), fields.next()) {
             (None, _) => Ok(()),
             (Some(origin), None) if self.allows(origin) => Ok(()),
-            (Some(_), None) if router::pages_of(request.uri().path()) == Pages::Any => Ok(()),
             (Some(_), _) => Err(EdgeRefusal::OriginRefused),
         }
     }

@@ -9,7 +9,7 @@ use http::{
 };
 use serde_json::json;
 
-use super::{observe::Edge, refusal::EdgeRefusal, wording};
+use super::{challenge::Challenge, observe::Edge, refusal::EdgeRefusal, wording};
 use crate::{
     call::CallError,
     config::limits::LimitAnswer,
@@ -30,9 +30,8 @@ const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-const BEARER: HeaderValue = HeaderValue::from_static(r#"Bearer realm="wicketgate""#);
-const BEARER_INVALID: HeaderValue =
-    HeaderValue::from_static(r#"Bearer realm="wicketgate", error="invalid_token""#);
+/// Where no [`Challenge`] is at hand.
+const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 /// A client that was cancelled or cut off still gets a code of its own.
 const CANCELLED: i64 = 49_900;
 const LIMITED: i64 = 42_900;
@@ -231,6 +230,23 @@ pub fn at_the_edge(extensions: &Extensions, refusal: &EdgeRefusal) -> Response<B
     edge_response(refusal)
 }
 
+/// The same, with the way in told to whom it helps.
+pub fn challenged(
+    extensions: &Extensions,
+    refusal: &EdgeRefusal,
+    challenge: &Challenge,
+) -> Response<Body> {
+    let Some((header, text)) = challenge.answers(refusal) else {
+        return at_the_edge(extensions, refusal);
+    };
+    if let Some(edge) = extensions.get::<Edge>() {
+        note(edge, refusal);
+    }
+    let mut response = worded(refusal, text);
+    response.headers_mut().insert(WWW_AUTHENTICATE, header);
+    response
+}
+
 /// Notes an edge refusal.
 pub fn note(edge: &Edge, refusal: &EdgeRefusal) {
     let ending = match refusal {
@@ -262,6 +278,10 @@ pub fn note(edge: &Edge, refusal: &EdgeRefusal) {
 
 /// The answer to an edge refusal: a JSON-RPC error without an id, since no message was read.
 pub fn edge_response(refusal: &EdgeRefusal) -> Response<Body> {
+    worded(refusal, refusal.text())
+}
+
+fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
     let (status, code) = refusal.status_and_code();
     let (wait, data) = match refusal {
         EdgeRefusal::TooManyFailures(exhausted) => (Some(*exhausted), Some(limit_data(exhausted))),
@@ -285,15 +305,16 @@ pub fn edge_response(refusal: &EdgeRefusal) -> Response<Body> {
     };
     let object = ErrorObject {
         code,
-        message: refusal.text().to_owned(),
+        message: text.to_owned(),
         data,
     };
     let mut response = response(status, error_text(None, &object));
     retry_after(&mut response, wait.as_ref());
     let headers = response.headers_mut();
     let (name, value) = match refusal {
-        EdgeRefusal::CredentialMissing => (WWW_AUTHENTICATE, BEARER),
-        EdgeRefusal::CredentialRefused => (WWW_AUTHENTICATE, BEARER_INVALID),
+        EdgeRefusal::CredentialMissing | EdgeRefusal::CredentialRefused => {
+            (WWW_AUTHENTICATE, BEARER)
+        }
         EdgeRefusal::MethodNotAllowed => (ALLOW, HeaderValue::from_static("POST")),
         EdgeRefusal::TooManyFailures(_)
         | EdgeRefusal::StoreUnavailable

@@ -6,6 +6,7 @@ use axum::{Router, body::Body, extract::Request, response::Response, routing::an
 use tower::ServiceBuilder;
 
 use super::{
+    any_origin::AnyOrigin,
     authenticate::{Authenticate, AuthenticateParts},
     authority::Authorities,
     check::CheckLayer,
@@ -13,9 +14,11 @@ use super::{
     head::HeadBounds,
     oauth::{self, OAuthEndpoints},
     observe::Observe,
-    origin::{Origins, Pages},
+    origin::{Origins, PagesOnly},
+    pages::{self, Pages},
     refusal::EdgeRefusal,
     reply,
+    wellknown::{self, Documents},
 };
 
 /// Who may reach a route.
@@ -25,6 +28,10 @@ pub enum Access {
     Principal,
     /// Anybody: the endpoint looks for itself at who asks.
     Public(PublicEndpoint),
+    /// A person with a browser. Says for itself which other pages may send forms: none.
+    Page,
+    /// Whoever wants to read it, also a page of any origin.
+    Document,
 }
 
 /// An endpoint that has no principal.
@@ -38,13 +45,13 @@ pub enum PublicEndpoint {
     Session,
 }
 
-impl Access {
-    /// Which web pages may reach it.
-    const fn pages(self) -> Pages {
+impl PublicEndpoint {
+    /// May a page of any origin call it? A client that is a page asks from its own origin, and
+    /// proves itself in what it sends.
+    pub(super) const fn takes_any_origin(self) -> bool {
         match self {
-            // A client that is a page asks from its own origin, and proves itself in the body.
-            Self::Public(PublicEndpoint::Token | PublicEndpoint::Revoke) => Pages::Any,
-            Self::Principal | Self::Public(PublicEndpoint::Session) => Pages::Listed,
+            Self::Token | Self::Revoke => true,
+            Self::Session => false,
         }
     }
 }
@@ -52,46 +59,58 @@ impl Access {
 /// One route of the public listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// The path, exactly.
+    /// The path, exactly, or everything below one: `/path/{*rest}`.
     pub path: &'static str,
     /// Who may reach it.
     pub access: Access,
 }
 
+const fn route(path: &'static str, access: Access) -> Route {
+    Route { path, access }
+}
+
 /// Every route of the public listener. Anything else is 404.
-pub const ROUTES: [Route; 4] = [
-    Route {
-        path: "/mcp",
-        access: Access::Principal,
-    },
-    Route {
-        path: "/token",
-        access: Access::Public(PublicEndpoint::Token),
-    },
-    Route {
-        path: "/revoke",
-        access: Access::Public(PublicEndpoint::Revoke),
-    },
-    Route {
-        path: "/session",
-        access: Access::Public(PublicEndpoint::Session),
-    },
+pub const ROUTES: [Route; 10] = [
+    route("/mcp", Access::Principal),
+    route("/token", Access::Public(PublicEndpoint::Token)),
+    route("/revoke", Access::Public(PublicEndpoint::Revoke)),
+    route("/session", Access::Public(PublicEndpoint::Session)),
+    route("/authorize", Access::Page),
+    route("/account", Access::Page),
+    route("/style.css", Access::Page),
+    route("/logo", Access::Page),
+    route("/.well-known/{*document}", Access::Document),
+    route("/mcp/.well-known/{*document}", Access::Document),
 ];
+
+impl Route {
+    /// What it is called in the log: its path without what varies.
+    pub fn word(&self) -> &'static str {
+        self.path.split("/{*").next().unwrap_or(self.path)
+    }
+
+    fn covers(&self, path: &str) -> bool {
+        match self.path.split_once("{*") {
+            Some((below, _)) => path.len() > below.len() && path.starts_with(below),
+            None => self.path == path,
+        }
+    }
+}
+
+fn find(path: &str) -> Option<&'static Route> {
+    // A constant, so that the reference lives for ever.
+    static TABLE: [Route; ROUTES.len()] = ROUTES;
+    TABLE.iter().find(|route| route.covers(path))
+}
 
 /// The route a path belongs to, for the log: a path itself is never logged.
 pub(super) fn route_of(path: &str) -> &'static str {
-    ROUTES
-        .iter()
-        .find(|route| route.path == path)
-        .map_or("other", |route| route.path)
+    find(path).map_or("other", Route::word)
 }
 
-/// Which web pages may reach a path.
-pub(super) fn pages_of(path: &str) -> Pages {
-    ROUTES
-        .iter()
-        .find(|route| route.path == path)
-        .map_or(Pages::Listed, |route| route.access.pages())
+/// Who may reach what is at this path; none when nothing is.
+pub(super) fn access_of(path: &str) -> Option<Access> {
+    find(path).map(|route| route.access)
 }
 
 /// What the public listener is made of.
@@ -108,6 +127,10 @@ pub struct EdgeParts {
     pub endpoint: Arc<Endpoint>,
     /// The way to a token.
     pub oauth: Arc<OAuthEndpoints>,
+    /// Discovery.
+    pub documents: Arc<Documents>,
+    /// What people see; none without the built-in authorization server.
+    pub pages: Option<Arc<Pages>>,
 }
 
 /// The public listener's service: from a request's head to the policies of `call::stack`.
@@ -119,6 +142,8 @@ pub fn public(parts: EdgeParts) -> Router {
         authenticate,
         endpoint,
         oauth,
+        documents,
+        pages,
     } = parts;
     let cors = origins.cors();
     let layers = ServiceBuilder::new()
@@ -131,7 +156,7 @@ pub fn public(parts: EdgeParts) -> Router {
         // A page that may not call learns nothing, not even whether its key is good.
         .layer(CheckLayer(origins))
         // Preflights are answered here: browsers send them without credentials.
-        .layer(cors);
+        .layer(PagesOnly(cors));
     let mut router = Router::new();
     for route in ROUTES {
         let methods = match route.access {
@@ -140,9 +165,21 @@ pub fn public(parts: EdgeParts) -> Router {
                 .layer(Authenticate(Arc::clone(&authenticate)))
                 .with_state(Arc::clone(&endpoint)),
             Access::Public(which) if oauth.serves(which) => {
-                oauth::methods(which).with_state(Arc::clone(&oauth))
+                let methods = oauth::methods(which).with_state(Arc::clone(&oauth));
+                if which.takes_any_origin() {
+                    methods.layer(AnyOrigin("POST, OPTIONS"))
+                } else {
+                    methods
+                }
             }
-            Access::Public(_) => continue,
+            Access::Public(_) => any(not_found),
+            Access::Document => any(wellknown::document)
+                .layer(AnyOrigin("GET, HEAD, OPTIONS"))
+                .with_state(Arc::clone(&documents)),
+            Access::Page => match &pages {
+                Some(pages) => any(pages::page).with_state(Arc::clone(pages)),
+                None => any(not_found),
+            },
         };
         router = router.route(route.path, methods);
     }

@@ -1,0 +1,83 @@
+//! What a 401 says about the way in: one challenge (RFC 6750 section 3, RFC 9728 section 5.1) and a
+//! sentence for people. Computed once; nothing of a request gets into it.
+
+use http::HeaderValue;
+
+use super::{refusal::EdgeRefusal, wellknown};
+use crate::{config::Config, grant::Scope};
+
+/// The challenge of every 401.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    missing: HeaderValue,
+    refused: HeaderValue,
+    ways: Ways,
+}
+
+/// How somebody gets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ways {
+    Key,
+    SignIn,
+    SignInOrKey,
+}
+
+impl Challenge {
+    /// `Bearer` first and alone, every value quoted, no realm: clients take the first word for the
+    /// scheme and find parameters by their names.
+    pub fn of(config: &Config) -> Self {
+        let scope = Scope::Tools.as_str();
+        let rest = match wellknown::protected_resource_url(config) {
+            Some(url) => format!(r#"resource_metadata="{url}", scope="{scope}""#),
+            None => format!(r#"scope="{scope}""#),
+        };
+        // The origin is ASCII and the rest are constants of ours.
+        let value = |text: &str| {
+            HeaderValue::from_str(text).unwrap_or(const { HeaderValue::from_static("Bearer") })
+        };
+        let can_sign_in = config.auth.oauth.enabled || !config.auth.issuers.is_empty();
+        Self {
+            missing: value(&format!("Bearer {rest}")),
+            refused: value(&format!(r#"Bearer error="invalid_token", {rest}"#)),
+            ways: match (can_sign_in, config.auth.license_keys) {
+                (false, _) => Ways::Key,
+                (true, false) => Ways::SignIn,
+                (true, true) => Ways::SignInOrKey,
+            },
+        }
+    }
+
+    /// Header and sentence for a refusal that a credential would mend; none for any other.
+    pub(super) fn answers(&self, refusal: &EdgeRefusal) -> Option<(HeaderValue, &'static str)> {
+        let (header, texts) = if *refusal == EdgeRefusal::CredentialMissing {
+            (
+                &self.missing,
+                [
+                    refusal.text(),
+                    "Sign in first: add this connector URL to an MCP client, which then opens the \
+                     sign-in page.",
+                    "Sign in first: add this connector URL to an MCP client, which then opens the \
+                     sign-in page. Or send a license key as `Authorization: Bearer wgl_…`.",
+                ],
+            )
+        } else if *refusal == EdgeRefusal::CredentialRefused {
+            (
+                &self.refused,
+                [
+                    refusal.text(),
+                    "The token was not accepted. Let the client sign in again by this connector URL.",
+                    "The token or license key was not accepted. Let the client sign in again by \
+                     this connector URL, or check that the license key is complete.",
+                ],
+            )
+        } else {
+            return None;
+        };
+        let text = match self.ways {
+            Ways::Key => texts[0],
+            Ways::SignIn => texts[1],
+            Ways::SignInOrKey => texts[2],
+        };
+        Some((header.clone(), text))
+    }
+}
