@@ -6,6 +6,7 @@
 pub mod body;
 mod engine;
 pub mod guard;
+mod roots;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +18,11 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use url::Url;
 
-pub use self::{body::read_body, guard::is_allowed};
+pub use self::{
+    body::read_body,
+    guard::is_allowed,
+    roots::{Roots, RootsError},
+};
 use self::{
     engine::{Engine, class_of, engine},
     guard::{AddressRefused, Guard, Lookup, SystemLookup},
@@ -53,16 +58,19 @@ pub struct EgressProfile {
     pub connect_timeout: Duration,
     /// Most idle connections kept to a host.
     pub idle_per_host: usize,
+    /// Roots of trust besides the operating system's.
+    pub extra_roots: Roots,
 }
 
 impl EgressProfile {
-    /// 5 s to connect, 64 idle connections, no special-use network.
+    /// 5 s to connect, 64 idle connections, no special-use network, the system's roots of trust.
     pub const fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
             allow_special_use: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             idle_per_host: 64,
+            extra_roots: Roots::none(),
         }
     }
 }
@@ -156,7 +164,7 @@ pub struct EgressClient {
 }
 
 impl EgressClient {
-    /// A client for one upstream. Roots of trust are the operating system's.
+    /// A client for one upstream. Roots of trust are the operating system's and the profile's.
     pub fn for_upstream(profile: &EgressProfile) -> Result<Self, EgressSetupError> {
         Self::with_lookup(profile, Arc::new(SystemLookup))
     }

@@ -29,6 +29,7 @@ use crate::{
         observe::Observe,
         origin::Origins,
         pages::{Pages, PagesParts},
+        register::Registrar,
         wellknown::Documents,
     },
     ids::{LicenseId, ReplicaId},
@@ -119,6 +120,7 @@ impl Gateway {
         let basics = oauth::Shared {
             store: &store,
             vault: &vault,
+            limiter: &limiter,
             clock: &clock,
             entropy: &entropy,
         };
@@ -127,7 +129,7 @@ impl Gateway {
         let settings = Settings::of(&config);
         let more_scope = oauth::more_scope(&settings);
         let authorization_server =
-            Arc::new(oauth::authorization_server(settings, &basics, &plans));
+            Arc::new(oauth::authorization_server(settings, &basics, &plans)?);
         let forgetful = Arc::clone(&vault);
         let forget: Box<dyn Fn() + Send + Sync> = Box::new(move || forgetful.forget());
         let watcher = Arc::new(Watcher::new(
@@ -182,6 +184,12 @@ impl Gateway {
         );
         let config = Arc::new(ArcSwap::from_pointee(config));
         let read = config.load_full();
+        let registrar = read.auth.oauth.enabled.then(|| {
+            Arc::new(Registrar {
+                clients: Arc::clone(&authorization_server.clients),
+                budget: Arc::clone(&budget),
+            })
+        });
         let pages = PagesParts {
             config: Arc::clone(&config),
             serving: Arc::clone(&serving),
@@ -211,6 +219,7 @@ impl Gateway {
                 more_scope,
             }),
             oauth: Arc::new(endpoints),
+            registrar,
             documents: Arc::new(Documents::of(&read)),
             pages: read
                 .auth

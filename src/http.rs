@@ -15,6 +15,7 @@ pub mod observe;
 pub mod origin;
 pub mod pages;
 pub mod refusal;
+pub mod register;
 pub mod reply;
 pub mod router;
 pub mod wellknown;

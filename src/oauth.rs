@@ -12,7 +12,7 @@ pub mod redirect;
 pub mod settings;
 
 pub use self::{
-    clients::{Client, ClientFault, Clients},
+    clients::{Client, ClientCredentials, ClientFault, Clients, ClientsParts, WebError},
     error::OAuthError,
     form::Form,
     grants::{Approval, Grants, GrantsParts, Redemption, Refreshal, Revoked, Room, Tokens},

@@ -118,6 +118,8 @@ pub enum Tier {
     Upstream,
     /// Unauthenticated attempts of one client address.
     Address,
+    /// Registrations of OAuth clients, all together.
+    Registration,
 }
 
 impl Tier {
@@ -129,6 +131,7 @@ impl Tier {
             Self::LicenseDay => "license_day",
             Self::Upstream => "upstream",
             Self::Address => "address",
+            Self::Registration => "registration",
         }
     }
 }

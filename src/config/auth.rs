@@ -1,6 +1,6 @@
 //! `auth:` — who may call, and how they prove it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -102,6 +102,11 @@ pub struct ClientDocumentsConfig {
     /// clients. Left out: public addresses only.
     #[schemars(with = "Vec<super::source::Network>")]
     pub allow_special_use: Vec<IpNet>,
+
+    /// A PEM file with certificates of authorities that documents and keys of clients may be signed
+    /// by besides those the operating system trusts: for clients behind a private PKI. Relative to
+    /// this file.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Whose metadata documents are read.

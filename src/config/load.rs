@@ -141,6 +141,9 @@ fn read_all(path: &Path, environment: &Environment, findings: &mut Findings) -> 
         return Some((None, all));
     };
     apply(environment, &mut config, path, findings);
+    if let Some(file) = &mut config.auth.oauth.client_documents.ca_file {
+        *file = path.parent().unwrap_or(Path::new(".")).join(&*file);
+    }
     let scope = check::Scope {
         main: &main,
         homes: &homes,

@@ -281,19 +281,15 @@ pub fn expiry(claims: &Claims) -> Option<Timestamp> {
 /// Seconds since 1970, fractions allowed and dropped (RFC 7519 section 2).
 fn time(value: Option<&Value>) -> Option<Timestamp> {
     let value = value?;
-    let seconds = match value.as_i64() {
-        Some(seconds) => seconds,
-        None => {
-            let float = value.as_f64().filter(|float| float.abs() < 1e12)?;
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "below 10^12; a fraction is dropped on purpose"
-            )]
-            {
-                float as i64
-            }
-        }
-    };
+    let seconds = value.as_i64().or_else(|| {
+        let float = value.as_f64().filter(|float| float.abs() < 1e12)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "below 10^12; a fraction is dropped on purpose"
+        )]
+        let whole = float as i64;
+        Some(whole)
+    })?;
     seconds.checked_mul(1_000).map(Timestamp::from_millis)
 }
 

@@ -24,7 +24,6 @@ use hyper_util::{
     },
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls_platform_verifier::ConfigVerifierExt as _;
 use tower::Service;
 
 use super::{
@@ -42,7 +41,7 @@ const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 /// A pool of connections.
 pub(super) type Engine = Client<Patient, Full<Bytes>>;
 
-/// An engine for one profile. Roots of trust are the operating system's.
+/// An engine for one profile.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that makes HTTP clients"
@@ -57,8 +56,7 @@ pub(super) fn engine(
     let builder = HttpsConnectorBuilder::new();
     let connector = match profile.scheme {
         Scheme::Https => {
-            let tls = rustls::ClientConfig::with_platform_verifier();
-            let tls = tls.map_err(|_| EgressSetupError)?;
+            let tls = profile.extra_roots.client_config()?;
             builder
                 .with_tls_config(tls)
                 .https_only()

@@ -44,6 +44,9 @@ pub enum BuildError {
     /// The pages' logo is wrong.
     #[error(transparent)]
     Logo(#[from] LogoFault),
+    /// No way out to clients' documents.
+    #[error(transparent)]
+    Web(#[from] crate::oauth::WebError),
     /// No thread for the access log.
     #[error("access log: {0}")]
     AccessLog(#[source] std::io::Error),

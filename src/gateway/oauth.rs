@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::ArcSwap;
 use http::HeaderValue;
 
+use super::BuildError;
 use crate::{
     auth::{AuthParts, Authenticator, LicenseKeys, Watcher},
     clock::SharedClock,
@@ -16,7 +17,11 @@ use crate::{
         oauth::{OAuthEndpoints, Served},
     },
     names::PlanName,
-    oauth::{AuthorizationServer, Clients, Grants, GrantsParts, PlanSessions, Settings},
+    limit::Limiter,
+    oauth::{
+        AuthorizationServer, Clients, ClientsParts, Grants, GrantsParts, PlanSessions, Settings,
+        clients::Web,
+    },
     store::Store,
     telemetry::metrics::Metrics,
     vault::Vault,
@@ -29,6 +34,7 @@ pub(super) type Plans = Arc<ArcSwap<HashMap<PlanName, PlanSessions>>>;
 pub(super) struct Shared<'a> {
     pub(super) store: &'a Store,
     pub(super) vault: &'a Vault,
+    pub(super) limiter: &'a Arc<Limiter>,
     pub(super) clock: &'a SharedClock,
     pub(super) entropy: &'a SharedEntropy,
 }
@@ -57,7 +63,7 @@ pub(super) fn authorization_server(
     settings: Settings,
     shared: &Shared<'_>,
     plans: &Plans,
-) -> AuthorizationServer {
+) -> Result<AuthorizationServer, BuildError> {
     let settings = Arc::new(settings);
     let grants = Grants::new(GrantsParts {
         store: shared.store.clone(),
@@ -68,11 +74,20 @@ pub(super) fn authorization_server(
         settings: Arc::clone(&settings),
         plans: Arc::clone(plans),
     });
-    AuthorizationServer {
+    let clients = Clients::new(ClientsParts {
+        store: shared.store.clone(),
+        settings: Arc::clone(&settings),
+        pepper: shared.vault.pepper().clone(),
+        limiter: Arc::clone(shared.limiter),
+        clock: Arc::clone(shared.clock),
+        entropy: Arc::clone(shared.entropy),
+        reader: Arc::new(Web::new(&settings.documents)?),
+    });
+    Ok(AuthorizationServer {
         settings,
-        clients: Arc::new(Clients::new(shared.store.clone())),
+        clients: Arc::new(clients),
         grants: Arc::new(grants),
-    }
+    })
 }
 
 pub(super) fn endpoints(

@@ -90,6 +90,8 @@ impl OAuthEndpoints {
         let served = match endpoint {
             PublicEndpoint::Token | PublicEndpoint::Revoke => self.authorization,
             PublicEndpoint::Session => self.session_tokens,
+            // It has an endpoint of its own.
+            PublicEndpoint::Register => Served::No,
         };
         served == Served::Yes
     }
@@ -126,7 +128,7 @@ pub(super) fn methods(endpoint: PublicEndpoint) -> MethodRouter<Arc<OAuthEndpoin
     match endpoint {
         PublicEndpoint::Token => any(token),
         PublicEndpoint::Revoke => any(revoke),
-        PublicEndpoint::Session => any(session::session),
+        PublicEndpoint::Session | PublicEndpoint::Register => any(session::session),
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     origin::{Origins, PagesOnly},
     pages::{self, Pages},
     refusal::EdgeRefusal,
+    register::{self, Registrar},
     reply,
     wellknown::{self, Documents},
 };
@@ -43,6 +44,8 @@ pub enum PublicEndpoint {
     Revoke,
     /// A license key for a short session.
     Session,
+    /// A client's own registration (RFC 7591).
+    Register,
 }
 
 impl PublicEndpoint {
@@ -50,7 +53,7 @@ impl PublicEndpoint {
     /// proves itself in what it sends.
     pub(super) const fn takes_any_origin(self) -> bool {
         match self {
-            Self::Token | Self::Revoke => true,
+            Self::Token | Self::Revoke | Self::Register => true,
             Self::Session => false,
         }
     }
@@ -70,8 +73,9 @@ const fn route(path: &'static str, access: Access) -> Route {
 }
 
 /// Every route of the public listener. Anything else is 404.
-pub const ROUTES: [Route; 10] = [
+pub const ROUTES: [Route; 11] = [
     route("/mcp", Access::Principal),
+    route("/register", Access::Public(PublicEndpoint::Register)),
     route("/token", Access::Public(PublicEndpoint::Token)),
     route("/revoke", Access::Public(PublicEndpoint::Revoke)),
     route("/session", Access::Public(PublicEndpoint::Session)),
@@ -127,6 +131,8 @@ pub struct EdgeParts {
     pub endpoint: Arc<Endpoint>,
     /// The way to a token.
     pub oauth: Arc<OAuthEndpoints>,
+    /// Registration; none without the built-in authorization server.
+    pub registrar: Option<Arc<Registrar>>,
     /// Discovery.
     pub documents: Arc<Documents>,
     /// What people see; none without the built-in authorization server.
@@ -142,6 +148,7 @@ pub fn public(parts: EdgeParts) -> Router {
         authenticate,
         endpoint,
         oauth,
+        registrar,
         documents,
         pages,
     } = parts;
@@ -164,6 +171,12 @@ pub fn public(parts: EdgeParts) -> Router {
             Access::Principal => any(endpoint::mcp)
                 .layer(Authenticate(Arc::clone(&authenticate)))
                 .with_state(Arc::clone(&endpoint)),
+            Access::Public(PublicEndpoint::Register) => match &registrar {
+                Some(registrar) => any(register::register)
+                    .layer(AnyOrigin("POST, OPTIONS"))
+                    .with_state(Arc::clone(registrar)),
+                None => any(not_found),
+            },
             Access::Public(which) if oauth.serves(which) => {
                 let methods = oauth::methods(which).with_state(Arc::clone(&oauth));
                 if which.takes_any_origin() {

@@ -76,6 +76,7 @@ pub fn limited(exhausted: &Exhausted) -> String {
             format!("The API behind this tool is busy. Wait {wait}, then call again.")
         }
         Tier::Address => format!("Too many refused credentials. Wait {wait}, then try again."),
+        Tier::Registration => format!("Too many registrations. Wait {wait}, then try again."),
     }
 }
 

@@ -1,10 +1,40 @@
 //! Who a client is: added by the operator, registered by itself, or told by its own document.
 
+mod address;
+mod assertion;
+pub mod credentials;
+mod document;
+mod metadata;
+mod recall;
+pub mod register;
+pub mod web;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+pub use self::{
+    credentials::{ClientCredentials, basic},
+    register::Registration,
+    web::{Reader, Web, WebError},
+};
+use self::{
+    metadata::Terms,
+    recall::{Found, Recall},
+};
+use super::Settings;
 use crate::{
-    crypto::TokenDigest,
+    clock::SharedClock,
+    crypto::{Pepper, TokenDigest, jwt::KeySet},
+    entropy::SharedEntropy,
     grant::{ClientAuth, ClientId, ClientKind},
+    limit::Limiter,
     store::{ClientRecord, Store},
 };
+
+/// Most strangers' addresses read at once.
+const READINGS: usize = 8;
 
 /// A client, as far as an authorization needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,23 +98,97 @@ impl From<ClientRecord> for Client {
     }
 }
 
-/// Looks clients up.
+/// What [`Clients`] is made of.
+pub struct ClientsParts {
+    /// Keeps registered and added clients.
+    pub store: Store,
+    /// What the configuration says.
+    pub settings: Arc<Settings>,
+    /// Keys digests of secrets and registrations.
+    pub pepper: Pepper,
+    /// Counts registrations.
+    pub limiter: Arc<Limiter>,
+    /// Time.
+    pub clock: SharedClock,
+    /// Makes ids and secrets.
+    pub entropy: SharedEntropy,
+    /// Reads documents and keys.
+    pub reader: Arc<dyn Reader>,
+}
+
+/// Looks clients up, registers them, and has them prove themselves.
 pub struct Clients {
     store: Store,
+    settings: Arc<Settings>,
+    pepper: Pepper,
+    limiter: Arc<Limiter>,
+    clock: SharedClock,
+    entropy: SharedEntropy,
+    reader: Arc<dyn Reader>,
+    documents: Recall<Client>,
+    key_sets: Recall<KeySet>,
 }
 
 impl Clients {
-    /// Over this store.
-    pub const fn new(store: Store) -> Self {
-        Self { store }
+    /// From its parts; nothing is remembered yet.
+    pub fn new(parts: ClientsParts) -> Self {
+        let slots = Arc::new(Semaphore::new(READINGS));
+        Self {
+            documents: Recall::new(Arc::clone(&parts.clock), Arc::clone(&slots)),
+            key_sets: Recall::new(Arc::clone(&parts.clock), slots),
+            store: parts.store,
+            settings: parts.settings,
+            pepper: parts.pepper,
+            limiter: parts.limiter,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            reader: parts.reader,
+        }
     }
 
-    /// The client of this id.
+    /// The client of this id. Reads its document when the id is an address.
     pub async fn find(&self, id: &ClientId) -> Result<Client, ClientFault> {
+        if id.is_document() {
+            return self.described(id).await;
+        }
         let found = self.store.client(id).await.map_err(|error| {
             tracing::warn!(%error, "oauth.store_failed");
             ClientFault::Unavailable
         })?;
         found.map(Client::from).ok_or(ClientFault::Unknown)
     }
+
+    /// The same for the token endpoint, where a copy that counted within the last day will do while
+    /// the document's host does not answer: whoever is connected stays so.
+    pub async fn find_for_token(&self, id: &ClientId) -> Result<Client, ClientFault> {
+        match self.find(id).await {
+            Err(ClientFault::Unavailable) if id.is_document() => self
+                .documents
+                .stale(id.as_str())
+                .ok_or(ClientFault::Unavailable),
+            found => found,
+        }
+    }
+
+    /// The client that a document describes.
+    async fn described(&self, id: &ClientId) -> Result<Client, ClientFault> {
+        let (url, publisher) = address::admitted(id, &self.settings.documents)?;
+        let read = || -> BoxFuture<'static, Found<Client>> {
+            let (reader, id) = (Arc::clone(&self.reader), id.clone());
+            let settings = Arc::clone(&self.settings);
+            Box::pin(async move {
+                let read = reader.read(url.clone(), document::LARGEST).await?;
+                let terms = Terms {
+                    schemes: &settings.registration.schemes,
+                    permits: &|url| reader.permits(url),
+                };
+                let client = document::read(&read.body, &id, &url, publisher, &terms)?;
+                Ok((client, read.fresh))
+            })
+        };
+        self.documents.get(id.as_str(), read).await
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,16 +86,16 @@ fn the_unsigned_and_the_changed_are_refused() {
     let signer = Signer::new(Algorithm::EdDsa, "one");
     let set = keys(&[&signer]);
     let token = signer.sign(&claims());
-    let (signed, signature) = token.rsplit_once('.').unwrap();
-    let (header, _) = signed.split_once('.').unwrap();
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let (header, _) = message.split_once('.').unwrap();
     let other = BASE64URL_NOPAD.encode(with("sub", json!("b")).to_string().as_bytes());
     let twice = BASE64URL_NOPAD.encode(br#"{"alg":"EdDSA","alg":"EdDSA"}"#);
     for (bad, fault) in [
         (format!("{header}.{other}.{signature}"), JwtFault::Signature),
-        (format!("{signed}.AAAA"), JwtFault::Signature),
-        (format!("{signed}.!"), JwtFault::Signature),
-        (format!("{signed}."), JwtFault::Malformed),
-        (signed.to_owned(), JwtFault::Malformed),
+        (format!("{message}.AAAA"), JwtFault::Signature),
+        (format!("{message}.!"), JwtFault::Signature),
+        (format!("{message}."), JwtFault::Malformed),
+        (message.to_owned(), JwtFault::Malformed),
         (format!("{token}.x"), JwtFault::Malformed),
         (format!("{twice}.{other}.{signature}"), JwtFault::Malformed),
         (String::new(), JwtFault::Malformed),
@@ -143,7 +143,7 @@ fn times_are_held_to_the_given_clock() {
     for (claims, fault) in [
         (with("exp", json!(NOW - 59)), None),
         (with("exp", json!(NOW - 60)), Some(JwtFault::Expired)),
-        (with("exp", json!(NOW as f64 + 0.5)), None),
+        (with("exp", json!(1_795_000_000.5)), None),
         (with("exp", json!("soon")), Some(JwtFault::NoExpiry)),
         (with("exp", Value::Null), Some(JwtFault::NoExpiry)),
         (with("exp", json!(i64::MAX)), Some(JwtFault::NoExpiry)),

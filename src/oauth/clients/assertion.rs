@@ -1,0 +1,117 @@
+//! `private_key_jwt`: an assertion that a client signed (RFC 7523 section 3), good once and for
+//! minutes.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use super::{Client, ClientFault, Clients, credentials::REFUSED};
+use crate::{
+    crypto::jwt::{self, Algorithm, JwtFault, KeySet, Rules},
+    oauth::OAuthError,
+};
+
+/// Algorithms that are accepted.
+const ALGORITHMS: [Algorithm; 4] = [
+    Algorithm::Rs256,
+    Algorithm::Es256,
+    Algorithm::Ps256,
+    Algorithm::EdDsa,
+];
+/// How far ahead an assertion may end.
+const LONGEST: Duration = Duration::from_mins(5);
+/// Longest `jti`, in bytes.
+const LONGEST_ID: usize = 256;
+/// Largest key set that is read, in bytes.
+const LARGEST: usize = 64 * 1024;
+/// A key that is not in the set makes the set be read anew, but not more often than this.
+const AGAIN: Duration = Duration::from_mins(1);
+
+impl Clients {
+    /// Is this the client's own assertion, for us, in time and for the first time?
+    pub(super) async fn check_assertion(
+        &self,
+        client: &Client,
+        token: &str,
+    ) -> Result<(), OAuthError> {
+        let endpoint = format!("{}/token", self.settings.issuer);
+        let rules = Rules {
+            algorithms: &ALGORITHMS,
+            types: &[],
+            issuer: client.id.as_str(),
+            audiences: &[&self.settings.issuer, &endpoint],
+            now: self.clock.now(),
+            most_ahead: Some(LONGEST),
+        };
+        let refuse = |fault: JwtFault| {
+            tracing::info!(%fault, "oauth.assertion_refused");
+            REFUSED
+        };
+        let keys = self.keys(client, Age::Any).await?;
+        let claims = match jwt::verify(token, &keys, &rules) {
+            Err(JwtFault::UnknownKey) if client.jwks_uri.is_some() => {
+                let keys = self.keys(client, Age::AMinute).await?;
+                jwt::verify(token, &keys, &rules).map_err(refuse)?
+            }
+            verified => verified.map_err(refuse)?,
+        };
+        let text = |name| claims.get(name).and_then(Value::as_str);
+        let id = text("jti").filter(|id| (1..=LONGEST_ID).contains(&id.len()));
+        let (Some(id), Some(expiry), true) = (
+            id,
+            jwt::expiry(&claims),
+            text("sub") == Some(client.id.as_str()),
+        ) else {
+            return Err(REFUSED);
+        };
+        let digest = format!("assertion\n{}\n{id}", client.id);
+        let digest = self.pepper.digest_text(&digest);
+        let forget = expiry.plus(jwt::LEEWAY);
+        if self.store.first_assertion(&digest, forget).await? {
+            Ok(())
+        } else {
+            tracing::warn!("oauth.assertion_replayed");
+            Err(REFUSED)
+        }
+    }
+
+    async fn keys(&self, client: &Client, age: Age) -> Result<KeySet, OAuthError> {
+        if let Some(text) = &client.jwks {
+            return KeySet::parse(text.as_bytes()).map_err(|_| REFUSED);
+        }
+        let address = client.jwks_uri.as_deref().ok_or(REFUSED)?;
+        let url = Url::parse(address).map_err(|_| REFUSED)?;
+        let reader = std::sync::Arc::clone(&self.reader);
+        let read = || -> futures_util::future::BoxFuture<'static, _> {
+            Box::pin(async move {
+                let read = reader.read(url, LARGEST).await?;
+                let keys = KeySet::parse(&read.body).map_err(|_| {
+                    ClientFault::Document("the client's keys are not a set of public keys")
+                })?;
+                Ok((keys, read.fresh))
+            })
+        };
+        let found = match age {
+            Age::Any => self.key_sets.get(address, read).await,
+            Age::AMinute => self.key_sets.newer(address, AGAIN, read).await,
+        };
+        match found {
+            Ok(keys) => Ok(keys),
+            Err(ClientFault::Unavailable) => {
+                self.key_sets.stale(address).ok_or(OAuthError::Unavailable)
+            }
+            Err(fault @ (ClientFault::Unknown | ClientFault::Document(_))) => {
+                tracing::info!(%fault, "oauth.client_keys_refused");
+                Err(REFUSED)
+            }
+        }
+    }
+}
+
+/// How old a remembered key set may be.
+enum Age {
+    /// As old as its sender allows.
+    Any,
+    AMinute,
+}

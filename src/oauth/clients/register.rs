@@ -1,0 +1,182 @@
+//! Dynamic client registration (RFC 7591): anybody may, so it is counted, bounded, and the same
+//! registration is the same client.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use serde_json::{Value, json};
+
+use super::{
+    Clients,
+    metadata::{Fault, Metadata, Terms},
+};
+use crate::{
+    crypto::{self, ClientSecret, TokenDigest},
+    grant::{ClientAuth, ClientId, ClientKind},
+    mcp::json,
+    oauth::OAuthError,
+    quota::Tier,
+    store::{ClientRecord, Registered},
+};
+
+/// Largest registration, in bytes.
+pub const LARGEST: usize = 16 * 1024;
+/// Registered clients that never got a token are forgotten after this long.
+const UNUSED: Duration = Duration::from_hours(24);
+/// Those without a living session, this long after their last token.
+const IDLE: Duration = Duration::from_hours(90 * 24);
+
+/// What a client is told about its registration (RFC 7591 section 3.2.1). Serialises to the body of
+/// the 201 answer, and so holds the one copy of the secret that there is.
+pub struct Registration {
+    client: ClientRecord,
+    secret: Option<ClientSecret>,
+}
+
+impl Registration {
+    /// The client's id.
+    pub const fn id(&self) -> &ClientId {
+        &self.client.id
+    }
+}
+
+impl Serialize for Registration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let client = &self.client;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("client_id", &client.id)?;
+        let issued = client.created.as_millis().div_euclid(1_000);
+        map.serialize_entry("client_id_issued_at", &issued)?;
+        if let Some(secret) = &self.secret {
+            map.serialize_entry("client_secret", secret.expose())?;
+            // It does not expire.
+            map.serialize_entry("client_secret_expires_at", &0)?;
+        }
+        map.serialize_entry("client_name", &client.name)?;
+        map.serialize_entry("redirect_uris", &client.redirect_uris)?;
+        map.serialize_entry("grant_types", &["authorization_code", "refresh_token"])?;
+        map.serialize_entry("response_types", &["code"])?;
+        map.serialize_entry("token_endpoint_auth_method", &client.auth)?;
+        if let Some(uri) = &client.jwks_uri {
+            map.serialize_entry("jwks_uri", uri)?;
+        }
+        let jwks = client.jwks.as_deref();
+        if let Some(jwks) = jwks.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+            map.serialize_entry("jwks", &jwks)?;
+        }
+        map.end()
+    }
+}
+
+impl Clients {
+    /// Registers the client that `body` describes, a JSON object of at most [`LARGEST`] bytes.
+    /// A public client that registers the same again is given the same id; one with a secret is
+    /// always new, since its secret cannot be shown twice.
+    pub async fn register(&self, body: &[u8]) -> Result<Registration, OAuthError> {
+        let policy = &self.settings.registration;
+        if !policy.enabled {
+            return Err(OAuthError::AccessDenied("clients cannot register here"));
+        }
+        let metadata = self.read_registration(body)?;
+        // One bucket for all: users of a hosted client come from a few addresses.
+        self.limiter
+            .take(Tier::Registration, policy.limit, &[0; 16])
+            .map_err(|_| OAuthError::SlowDown("too many registrations at the moment"))?;
+        let (record, secret) = self.record(metadata);
+        let mut registered = self.store.register_client(&record, policy.most).await?;
+        if registered == Registered::Full {
+            let now = self.clock.now().as_millis();
+            let before = |span: Duration| {
+                let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+                crate::clock::Timestamp::from_millis(now.saturating_sub(span))
+            };
+            self.store
+                .prune_clients(before(UNUSED), before(IDLE))
+                .await?;
+            registered = self.store.register_client(&record, policy.most).await?;
+        }
+        match registered {
+            Registered::New => Ok(Registration {
+                client: record,
+                secret,
+            }),
+            Registered::Known(client) => Ok(Registration {
+                client: *client,
+                secret: None,
+            }),
+            Registered::Full => {
+                tracing::warn!(most = policy.most, "oauth.registrations_full");
+                Err(OAuthError::SlowDown("too many clients are registered"))
+            }
+        }
+    }
+
+    fn read_registration(&self, body: &[u8]) -> Result<Metadata, OAuthError> {
+        const NO_OBJECT: OAuthError = OAuthError::InvalidClientMetadata(
+            "the body must be a JSON object of at most 16 KiB that names everything once",
+        );
+        if body.len() > LARGEST {
+            return Err(NO_OBJECT);
+        }
+        let Ok(json::Parsed {
+            value: Value::Object(map),
+            excess: None,
+        }) = json::parse(body)
+        else {
+            return Err(NO_OBJECT);
+        };
+        let terms = Terms {
+            schemes: &self.settings.registration.schemes,
+            permits: &|url| self.reader.permits(url),
+        };
+        Metadata::read(&map, &terms).map_err(|fault| match fault {
+            Fault::Redirect(text) => OAuthError::InvalidRedirectUri(text),
+            Fault::Other(text) => OAuthError::InvalidClientMetadata(text),
+        })
+    }
+
+    fn record(&self, metadata: Metadata) -> (ClientRecord, Option<ClientSecret>) {
+        let name = metadata.display_name();
+        let (secret, fingerprint) = match metadata.auth {
+            ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => {
+                (Some(ClientSecret::generate(&*self.entropy)), None)
+            }
+            ClientAuth::None | ClientAuth::PrivateKeyJwt => {
+                (None, Some(self.fingerprint(&name, &metadata)))
+            }
+        };
+        let record = ClientRecord {
+            id: ClientId::from(&crypto::ClientId::generate(&*self.entropy)),
+            kind: ClientKind::Registered,
+            name,
+            redirect_uris: metadata.redirect_uris,
+            auth: metadata.auth,
+            secret: secret
+                .as_ref()
+                .map(|secret| self.pepper.digest_text(secret.expose())),
+            secret_hint: secret.as_ref().map(ClientSecret::hint),
+            jwks: metadata.jwks,
+            jwks_uri: metadata.jwks_uri,
+            fingerprint,
+            created: self.clock.now(),
+            used: None,
+        };
+        (record, secret)
+    }
+
+    /// Over all that is kept, in one form: lists as JSON leave no doubt where one part ends.
+    fn fingerprint(&self, name: &str, metadata: &Metadata) -> TokenDigest {
+        let kept = json!([
+            "registration/v1",
+            name,
+            metadata.redirect_uris,
+            metadata.auth,
+            metadata.jwks,
+            metadata.jwks_uri,
+        ]);
+        self.pepper.digest_text(&kept.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

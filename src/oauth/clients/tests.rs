@@ -1,0 +1,301 @@
+//! Documents as [`Clients`] reads them, over a double for the web; and what the other tests of this
+//! folder stand on.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use url::Url;
+
+use super::{web::Read, *};
+use crate::{
+    clock::{ManualClock, Timestamp},
+    config::auth::{AcceptDocuments, ClientDocumentsConfig, RegistrationConfig},
+    entropy::OsEntropy,
+    limit::LocalLimiter,
+    store::StoreTarget,
+};
+
+pub(super) const NOW: i64 = 1_795_000_000;
+pub(super) const ID: &str = "https://cimd.test/client";
+
+/// What the web holds: a document by address, or why there is none.
+#[derive(Default)]
+pub(super) struct Double {
+    pages: Mutex<HashMap<String, Result<Value, ClientFault>>>,
+    pub(super) reads: AtomicUsize,
+    /// Readings wait for this, when it is there.
+    gate: Mutex<Option<Arc<Notify>>>,
+}
+
+impl Double {
+    pub(super) fn put(&self, address: &str, page: Result<Value, ClientFault>) {
+        self.pages.lock().unwrap().insert(address.to_owned(), page);
+    }
+
+    pub(super) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+}
+
+impl Reader for Double {
+    fn permits(&self, url: &Url) -> bool {
+        url.host_str() != Some("10.0.0.1")
+    }
+
+    fn read(&self, url: Url, _: usize) -> BoxFuture<'static, Result<Read, ClientFault>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        let page = self.pages.lock().unwrap().get(url.as_str()).cloned();
+        let gate = self.gate.lock().unwrap().clone();
+        Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.notified().await;
+            }
+            let page = page.unwrap_or(Err(ClientFault::Unavailable))?;
+            let body = Bytes::from(page.to_string());
+            let fresh = Duration::from_mins(5);
+            Ok(Read { body, fresh })
+        })
+    }
+}
+
+/// Clients over an empty store.
+pub(super) struct Ground {
+    pub(super) clients: Arc<Clients>,
+    pub(super) store: Store,
+    pub(super) web: Arc<Double>,
+    pub(super) clock: Arc<ManualClock>,
+}
+
+impl Ground {
+    pub(super) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW * 1_000)));
+        store
+            .migrate(Timestamp::from_millis(NOW * 1_000))
+            .await
+            .unwrap();
+        let mut settings = Settings {
+            issuer: "https://gw.test".into(),
+            resource: "https://gw.test/mcp".into(),
+            access: Duration::from_hours(24),
+            idle: Duration::from_hours(24),
+            absolute: Duration::from_hours(24),
+            browser: Duration::from_hours(12),
+            exchange: Duration::from_hours(1),
+            documents: ClientDocumentsConfig::default(),
+            registration: RegistrationConfig::default(),
+        };
+        change(&mut settings);
+        let web = Arc::new(Double::default());
+        let clients = Clients::new(ClientsParts {
+            store: store.clone(),
+            settings: Arc::new(settings),
+            pepper: Pepper::new(&[7; 32]),
+            limiter: Arc::new(Limiter::Local(LocalLimiter::new(clock.clone()))),
+            clock: clock.clone(),
+            entropy: Arc::new(OsEntropy),
+            reader: web.clone(),
+        });
+        Self {
+            clients: Arc::new(clients),
+            store,
+            web,
+            clock,
+        }
+    }
+}
+
+fn document() -> Value {
+    json!({ "client_id": ID, "client_name": "Cimd", "redirect_uris": ["https://cimd.test/cb"] })
+}
+
+fn id() -> ClientId {
+    ID.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_document_is_read_once_while_it_counts() {
+    let ground = Ground::new().await;
+    ground.web.put(ID, Ok(document()));
+    for _ in 0..3 {
+        let client = ground.clients.find(&id()).await.unwrap();
+        assert_eq!(
+            (client.name.as_str(), client.publisher),
+            ("Cimd", Publisher::Unknown)
+        );
+    }
+    assert_eq!(ground.web.reads(), 1);
+    ground.clock.advance(Duration::from_mins(5));
+    ground.clients.find(&id()).await.unwrap();
+    assert_eq!(ground.web.reads(), 2);
+}
+
+#[tokio::test]
+async fn o_24_an_odd_address_is_never_read() {
+    let ground = Ground::new().await;
+    for bad in [
+        "https://cimd.test/a/../b",
+        "https://u:p@cimd.test/b",
+        "https://cimd.test/",
+    ] {
+        let found = ground.clients.find(&bad.parse().unwrap()).await;
+        assert!(matches!(found, Err(ClientFault::Document(_))), "{bad}");
+    }
+    assert_eq!(ground.web.reads(), 0);
+}
+
+#[tokio::test]
+async fn o_26_a_changed_document_is_seen_when_the_copy_ends() {
+    let ground = Ground::new().await;
+    ground.web.put(ID, Ok(document()));
+    let before = ground.clients.find(&id()).await.unwrap();
+    let mut more = document();
+    more["redirect_uris"] = json!(["https://cimd.test/cb", "https://cimd.test/more"]);
+    ground.web.put(ID, Ok(more));
+    assert_eq!(ground.clients.find(&id()).await.unwrap(), before);
+    ground.clock.advance(Duration::from_mins(5));
+    let after = ground.clients.find(&id()).await.unwrap();
+    assert_eq!(after.redirect_uris.len(), 2);
+}
+
+#[tokio::test]
+async fn o_27_a_failure_is_not_remembered() {
+    let ground = Ground::new().await;
+    let missing = ClientFault::Document("nothing can be read");
+    ground.web.put(ID, Err(missing));
+    assert_eq!(ground.clients.find(&id()).await, Err(missing));
+    let mut wrong = document();
+    wrong["client_id"] = json!("https://cimd.test/Client");
+    ground.web.put(ID, Ok(wrong));
+    assert!(ground.clients.find(&id()).await.is_err());
+    ground.web.put(ID, Ok(document()));
+    assert!(ground.clients.find(&id()).await.is_ok());
+    assert_eq!(ground.web.reads(), 3);
+}
+
+#[tokio::test]
+async fn a_stale_copy_serves_only_tokens_and_only_for_a_day() {
+    let ground = Ground::new().await;
+    let clients = &ground.clients;
+    ground.web.put(ID, Err(ClientFault::Unavailable));
+    assert_eq!(
+        clients.find_for_token(&id()).await,
+        Err(ClientFault::Unavailable)
+    );
+    ground.web.put(ID, Ok(document()));
+    clients.find(&id()).await.unwrap();
+    ground.web.put(ID, Err(ClientFault::Unavailable));
+    ground.clock.advance(Duration::from_hours(24));
+    assert_eq!(clients.find(&id()).await, Err(ClientFault::Unavailable));
+    assert!(clients.find_for_token(&id()).await.is_ok());
+    // A host that answers and takes the client back is heard.
+    ground.web.put(ID, Err(ClientFault::Document("gone")));
+    assert_eq!(
+        clients.find_for_token(&id()).await,
+        Err(ClientFault::Document("gone"))
+    );
+    ground.web.put(ID, Err(ClientFault::Unavailable));
+    ground.clock.advance(Duration::from_mins(5));
+    assert_eq!(
+        clients.find_for_token(&id()).await,
+        Err(ClientFault::Unavailable)
+    );
+}
+
+#[tokio::test]
+async fn s_20_readings_are_few_and_shared() {
+    let ground = Ground::new().await;
+    let gate = Arc::new(Notify::new());
+    *ground.web.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    ground.web.put(ID, Ok(document()));
+    let mut asking = tokio::task::JoinSet::new();
+    let ask = |set: &mut tokio::task::JoinSet<_>, id: &str| {
+        let (clients, id) = (Arc::clone(&ground.clients), id.parse::<ClientId>().unwrap());
+        set.spawn(async move { clients.find(&id).await });
+    };
+    for _ in 0..50 {
+        ask(&mut asking, ID);
+    }
+    while ground.web.reads() < 1 {
+        tokio::task::yield_now().await;
+    }
+    let mut others = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        ask(&mut others, &format!("https://other{number}.test/c"));
+    }
+    // Seven more are under way; the others are told at once.
+    for _ in 0..13 {
+        let told = others.join_next().await.unwrap().unwrap();
+        assert_eq!(told, Err(ClientFault::Unavailable));
+    }
+    assert_eq!(ground.web.reads(), 8);
+    *ground.web.gate.lock().unwrap() = None;
+    while !(asking.is_empty() && others.is_empty()) {
+        gate.notify_waiters();
+        tokio::select! {
+            Some(found) = asking.join_next() => assert!(found.unwrap().is_ok()),
+            Some(found) = others.join_next() => assert!(found.unwrap().is_err()),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    assert_eq!(ground.web.reads(), 8);
+    assert!(ground.clients.documents.inner_is_idle());
+}
+
+#[tokio::test]
+async fn who_asked_first_may_go_away() {
+    let ground = Ground::new().await;
+    let gate = Arc::new(Notify::new());
+    *ground.web.gate.lock().unwrap() = Some(Arc::clone(&gate));
+    ground.web.put(ID, Ok(document()));
+    let first = ground.clients.clone();
+    let first = tokio::spawn(async move { first.find(&id()).await });
+    while ground.web.reads() < 1 {
+        tokio::task::yield_now().await;
+    }
+    first.abort();
+    let second = ground.clients.clone();
+    let second = tokio::spawn(async move { second.find(&id()).await });
+    while !second.is_finished() {
+        gate.notify_waiters();
+        tokio::task::yield_now().await;
+    }
+    assert!(second.await.unwrap().is_ok());
+    assert_eq!(ground.web.reads(), 1);
+}
+
+#[tokio::test]
+async fn documents_can_be_listed_or_off() {
+    let listed = Ground::with(|settings| {
+        settings.documents.accept = AcceptDocuments::Listed;
+        settings.documents.hosts = vec!["cimd.test".into()];
+    })
+    .await;
+    listed.web.put(ID, Ok(document()));
+    let client = listed.clients.find(&id()).await.unwrap();
+    assert_eq!(client.publisher, Publisher::Listed);
+    let other = "https://other.test/c".parse().unwrap();
+    assert!(matches!(
+        listed.clients.find(&other).await,
+        Err(ClientFault::Document(_))
+    ));
+    let off = Ground::with(|settings| settings.documents.accept = AcceptDocuments::Off).await;
+    assert!(matches!(
+        off.clients.find(&id()).await,
+        Err(ClientFault::Document(_))
+    ));
+    assert_eq!((listed.web.reads(), off.web.reads()), (1, 0));
+}
