@@ -4,6 +4,8 @@
 //! its store; a change of any license makes it forget at once. Fails closed: no store, no answer.
 
 pub mod activity;
+mod issued;
+pub mod issuers;
 pub mod principal;
 pub mod remember;
 mod session;
@@ -17,6 +19,7 @@ use std::sync::{
 
 pub use self::{
     activity::{Activity, Used},
+    issuers::Issuers,
     principal::{Principal, SessionKey},
     tie::Circumstances,
     watch::{Change, Watcher},
@@ -40,7 +43,11 @@ pub enum AuthError {
     /// Malformed, unknown, revoked, suspended or expired: one answer for all of them.
     #[error("credential refused")]
     Refused,
-    /// The store does not answer, and what is remembered is too old to be trusted.
+    /// A good token that lacks a scope the configuration asks of its issuer.
+    #[error("token lacks a scope")]
+    InsufficientScope,
+    /// The store or an identity provider does not answer, and what is remembered is too old to be
+    /// trusted.
     #[error("credential store unavailable")]
     Unavailable,
 }
@@ -61,6 +68,8 @@ pub struct AuthParts {
     pub resource: String,
     /// Are license keys bearer tokens?
     pub license_keys: LicenseKeys,
+    /// Whose tokens are accepted besides.
+    pub issuers: Issuers,
 }
 
 /// Are license keys accepted as bearer tokens?
@@ -92,7 +101,8 @@ impl Authenticator {
         }
     }
 
-    /// The caller who presented this text as an access token or as a license key.
+    /// The caller who presented this text as an access token, as a license key, or as a token of an
+    /// identity provider.
     pub async fn authenticate(
         &self,
         presented: &str,
@@ -106,6 +116,8 @@ impl Authenticator {
         {
             let digest = self.parts.pepper.digest_text(presented);
             self.by_key(&digest).await
+        } else if self.parts.issuers.may_know(presented) {
+            self.by_issuer(presented).await
         } else {
             Err(AuthError::Refused)
         }
@@ -117,6 +129,7 @@ impl Authenticator {
         match principal.proof() {
             Proof::Key(digest) => self.by_key(digest).await,
             Proof::Session(standing) => self.by_session(standing).await,
+            Proof::Issued(issued) => self.by_issued(issued).await,
             Proof::None => Ok(principal.clone()),
         }
     }
@@ -180,6 +193,7 @@ impl Authenticator {
         let now = self.parts.clock.now();
         let in_time = match principal.proof() {
             Proof::Session(standing) => now < standing.expires,
+            Proof::Issued(issued) => now < issued.ends,
             Proof::Key(_) | Proof::None => true,
         };
         if in_time && principal.license().is_usable(now) {

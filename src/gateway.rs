@@ -124,10 +124,9 @@ impl Gateway {
             clock: &clock,
             entropy: &entropy,
         };
-        let authenticator = Arc::new(oauth::recogniser(&config, &basics, &metrics));
+        let authenticator = Arc::new(oauth::recogniser(&config, &basics, &metrics)?);
         let plans: oauth::Plans = Arc::new(ArcSwap::from_pointee(plan_sessions(&config)));
         let settings = Settings::of(&config);
-        let more_scope = oauth::more_scope(&settings);
         let authorization_server =
             Arc::new(oauth::authorization_server(settings, &basics, &plans)?);
         let forgetful = Arc::clone(&vault);
@@ -175,6 +174,7 @@ impl Gateway {
             &limiter,
             &*clock,
         ));
+        let narrow = authenticate.challenge.narrow().clone();
         let endpoints = oauth::endpoints(
             &config,
             &authorization_server,
@@ -216,7 +216,7 @@ impl Gateway {
             endpoint: Arc::new(Endpoint {
                 server,
                 budget,
-                more_scope,
+                more_scope: narrow,
             }),
             oauth: Arc::new(endpoints),
             registrar,

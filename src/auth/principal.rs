@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::tie::Tie;
+use super::{issuers::Issued, tie::Tie};
 use crate::{
     clock::Timestamp,
     crypto::TokenDigest,
@@ -42,6 +42,8 @@ pub(super) enum Proof {
     Key(TokenDigest),
     /// An access token, or a stream that one began.
     Session(Arc<Standing>),
+    /// A token of an identity provider.
+    Issued(Arc<Issued>),
 }
 
 /// What is known of a session, for as long as it is remembered.
@@ -104,7 +106,7 @@ impl Principal {
     pub fn session_id(&self) -> Option<SessionId> {
         match &self.proof {
             Proof::Session(standing) => Some(standing.session),
-            Proof::Key(_) | Proof::None => None,
+            Proof::Key(_) | Proof::Issued(_) | Proof::None => None,
         }
     }
 
@@ -112,6 +114,7 @@ impl Principal {
     pub fn scope(&self) -> Scope {
         match &self.proof {
             Proof::Session(standing) => standing.scope,
+            Proof::Issued(issued) => issued.scope,
             Proof::Key(_) | Proof::None => Scope::Tools,
         }
     }

@@ -102,14 +102,15 @@ impl Authenticator {
         let session = &found.session;
         let tie = Tie::of(session.binding, session.bound_to);
         let first = found.used.is_none() || matches!(tie, Tie::Open(_));
-        let forbidden =
-            matches!(tie, Tie::To(..)) && !tie.fits(&self.parts.pepper, circumstances);
+        let forbidden = matches!(tie, Tie::To(..)) && !tie.fits(&self.parts.pepper, circumstances);
         if !first || forbidden {
             return Ok(tie);
         }
         let own = circumstances.digest(session.binding, &self.parts.pepper);
         let store = &self.parts.store;
-        let bound = store.token_used(digest, session.id, own.as_ref(), now).await?;
+        let bound = store
+            .token_used(digest, session.id, own.as_ref(), now)
+            .await?;
         Ok(Tie::of(session.binding, bound))
     }
 
@@ -145,7 +146,9 @@ impl Authenticator {
             Proof::Session(standing) if !standing.tie.fits(&self.parts.pepper, circumstances) => {
                 Err(AuthError::Refused)
             }
-            Proof::Session(_) | Proof::Key(_) | Proof::None => self.usable(principal),
+            Proof::Session(_) | Proof::Key(_) | Proof::Issued(_) | Proof::None => {
+                self.usable(principal)
+            }
         }
     }
 

@@ -83,10 +83,7 @@ fn program(user_agent: &str) -> String {
     let products = plain
         .split_ascii_whitespace()
         .map(|product| product.split('/').next().unwrap_or_default());
-    products
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_ascii_lowercase()
+    products.collect::<Vec<_>>().join(" ").to_ascii_lowercase()
 }
 
 /// An IPv4 /24 or IPv6 /48.
@@ -135,7 +132,11 @@ mod tests {
         assert!(client(None, Some("")));
         assert!(!client(Some("claude-code/2.0"), Some("curl/8.1")));
         assert!(!client(Some("curl/8.1"), None));
-        assert!(same(Binding::None, at("::1", None), at("192.0.2.1", Some("x"))));
+        assert!(same(
+            Binding::None,
+            at("::1", None),
+            at("192.0.2.1", Some("x"))
+        ));
         assert!(!Tie::of(Binding::Network, None).fits(&pepper, &at("::1", None)));
     }
 }

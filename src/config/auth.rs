@@ -217,7 +217,8 @@ impl IssuerConfig {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseClaimConfig {
-    /// The claim, such as `org_id`. Its value is looked up in `map`, or is a license id itself.
+    /// The claim, such as `org_id`. Its value is looked up in `map`; without one it is a license
+    /// id itself.
     pub claim: String,
 
     /// From the claim's value to a license id.

@@ -47,6 +47,9 @@ pub enum BuildError {
     /// No way out to clients' documents.
     #[error(transparent)]
     Web(#[from] crate::oauth::WebError),
+    /// No identity provider can be asked.
+    #[error(transparent)]
+    Issuers(#[from] crate::egress::EgressSetupError),
     /// No thread for the access log.
     #[error("access log: {0}")]
     AccessLog(#[source] std::io::Error),

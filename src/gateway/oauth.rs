@@ -3,11 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
-use http::HeaderValue;
 
 use super::BuildError;
 use crate::{
-    auth::{AuthParts, Authenticator, LicenseKeys, Watcher},
+    auth::{AuthParts, Authenticator, Issuers, LicenseKeys, Watcher},
     clock::SharedClock,
     config::Config,
     entropy::SharedEntropy,
@@ -16,8 +15,8 @@ use crate::{
         body::Budget,
         oauth::{OAuthEndpoints, Served},
     },
-    names::PlanName,
     limit::Limiter,
+    names::PlanName,
     oauth::{
         AuthorizationServer, Clients, ClientsParts, Grants, GrantsParts, PlanSessions, Settings,
         clients::Web,
@@ -43,8 +42,14 @@ pub(super) fn recogniser(
     config: &Config,
     shared: &Shared<'_>,
     metrics: &Arc<Metrics>,
-) -> Authenticator {
-    Authenticator::new(AuthParts {
+) -> Result<Authenticator, BuildError> {
+    let issuers = Issuers::new(
+        &config.auth.issuers,
+        &config.connector_url(),
+        shared.vault.pepper().clone(),
+        shared.clock,
+    )?;
+    Ok(Authenticator::new(AuthParts {
         store: shared.store.clone(),
         pepper: shared.vault.pepper().clone(),
         log_key: shared.vault.log_key().clone(),
@@ -56,7 +61,8 @@ pub(super) fn recogniser(
         } else {
             LicenseKeys::Refused
         },
-    })
+        issuers,
+    }))
 }
 
 pub(super) fn authorization_server(
@@ -106,14 +112,4 @@ pub(super) fn endpoints(
         authorization: served(config.auth.oauth.enabled),
         session_tokens: served(config.auth.session_tokens.enabled),
     }
-}
-
-/// What a session that may only read is told when it calls more (RFC 6750 section 3.1).
-pub(super) fn more_scope(settings: &Settings) -> HeaderValue {
-    let text = format!(
-        r#"Bearer error="insufficient_scope", scope="mcp:tools", resource_metadata="{}/.well-known/oauth-protected-resource/mcp""#,
-        settings.issuer
-    );
-    // An origin is ASCII without quotes.
-    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
 }

@@ -126,6 +126,7 @@ impl AuthenticateParts {
         match known.await {
             Ok(principal) => Ok(principal),
             Err(AuthError::Refused) => Err(self.failed(head)),
+            Err(AuthError::InsufficientScope) => Err(EdgeRefusal::ScopeInsufficient),
             Err(AuthError::Unavailable) => Err(EdgeRefusal::StoreUnavailable),
         }
     }

@@ -11,6 +11,7 @@ use crate::{config::Config, grant::Scope};
 pub struct Challenge {
     missing: HeaderValue,
     refused: HeaderValue,
+    narrow: HeaderValue,
     ways: Ways,
 }
 
@@ -39,12 +40,18 @@ impl Challenge {
         Self {
             missing: value(&format!("Bearer {rest}")),
             refused: value(&format!(r#"Bearer error="invalid_token", {rest}"#)),
+            narrow: value(&format!(r#"Bearer error="insufficient_scope", {rest}"#)),
             ways: match (can_sign_in, config.auth.license_keys) {
                 (false, _) => Ways::Key,
                 (true, false) => Ways::SignIn,
                 (true, true) => Ways::SignInOrKey,
             },
         }
+    }
+
+    /// What a session that may only read is told when it calls more (RFC 6750 section 3.1).
+    pub const fn narrow(&self) -> &HeaderValue {
+        &self.narrow
     }
 
     /// Header and sentence for a refusal that a credential would mend; none for any other.
@@ -70,6 +77,8 @@ impl Challenge {
                      this connector URL, or check that the license key is complete.",
                 ],
             )
+        } else if *refusal == EdgeRefusal::ScopeInsufficient {
+            (&self.narrow, [refusal.text(); 3])
         } else {
             return None;
         };

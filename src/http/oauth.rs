@@ -35,9 +35,7 @@ use super::{
 };
 use crate::{
     auth::Watcher,
-    oauth::{
-        AuthorizationServer, Form, OAuthError, Redemption, Refreshal, Revoked, Tokens,
-    },
+    oauth::{AuthorizationServer, Form, OAuthError, Redemption, Refreshal, Revoked, Tokens},
 };
 
 /// Largest body of these endpoints.

@@ -9,6 +9,8 @@ pub enum EdgeRefusal {
     CredentialMissing,
     /// One was presented and is not accepted; one answer for every reason.
     CredentialRefused,
+    /// A good token lacks a scope.
+    ScopeInsufficient,
     /// Too many refused credentials from this address.
     TooManyFailures(Exhausted),
     /// The store does not answer.
@@ -51,6 +53,7 @@ impl EdgeRefusal {
         match self {
             Self::CredentialMissing => "credential_missing_from_request",
             Self::CredentialRefused => "credential_refused",
+            Self::ScopeInsufficient => "insufficient_scope",
             Self::TooManyFailures(_) => "too_many_failures",
             Self::StoreUnavailable => "store_unavailable",
             Self::OriginRefused => "origin_refused",
@@ -77,7 +80,7 @@ impl EdgeRefusal {
             Self::CredentialMissing | Self::CredentialRefused => (401, 40_100),
             Self::TooManyFailures(_) => (429, 42_900),
             Self::StoreUnavailable | Self::Overloaded => (503, 50_300),
-            Self::OriginRefused => (403, 40_300),
+            Self::OriginRefused | Self::ScopeInsufficient => (403, 40_300),
             Self::AuthorityMalformed | Self::SecretInUrl | Self::BodyBroken => (400, 40_000),
             Self::AuthorityUnknown => (421, 42_100),
             Self::HeadTooLarge => (431, 43_100),
@@ -101,6 +104,9 @@ impl EdgeRefusal {
             Self::CredentialRefused => {
                 "The license key was not accepted. Check that it is complete, or ask whoever issued \
                  it for a new one."
+            }
+            Self::ScopeInsufficient => {
+                "The token lacks a scope that this gateway asks for. Ask for one with more scopes."
             }
             Self::TooManyFailures(_) => {
                 "Too many refused license keys from this address. Wait as long as `Retry-After` \

@@ -257,6 +257,7 @@ pub fn note(edge: &Edge, refusal: &EdgeRefusal) {
         EdgeRefusal::BodyBroken => Ending::Cancelled,
         EdgeRefusal::CredentialMissing
         | EdgeRefusal::CredentialRefused
+        | EdgeRefusal::ScopeInsufficient
         | EdgeRefusal::OriginRefused
         | EdgeRefusal::AuthorityMalformed
         | EdgeRefusal::AuthorityUnknown
@@ -288,6 +289,7 @@ fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
         EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded => (Some(shortly()), None),
         EdgeRefusal::CredentialMissing
         | EdgeRefusal::CredentialRefused
+        | EdgeRefusal::ScopeInsufficient
         | EdgeRefusal::OriginRefused
         | EdgeRefusal::AuthorityMalformed
         | EdgeRefusal::AuthorityUnknown
@@ -312,9 +314,9 @@ fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
     retry_after(&mut response, wait.as_ref());
     let headers = response.headers_mut();
     let (name, value) = match refusal {
-        EdgeRefusal::CredentialMissing | EdgeRefusal::CredentialRefused => {
-            (WWW_AUTHENTICATE, BEARER)
-        }
+        EdgeRefusal::CredentialMissing
+        | EdgeRefusal::CredentialRefused
+        | EdgeRefusal::ScopeInsufficient => (WWW_AUTHENTICATE, BEARER),
         EdgeRefusal::MethodNotAllowed => (ALLOW, HeaderValue::from_static("POST")),
         EdgeRefusal::TooManyFailures(_)
         | EdgeRefusal::StoreUnavailable

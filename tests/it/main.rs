@@ -26,6 +26,7 @@ mod hostile_random;
 mod hostile_slow;
 mod hostile_tokens;
 mod hostile_upstream_requests;
+mod issuers;
 mod ledger;
 mod ledger_schedule;
 mod legacy_clients;

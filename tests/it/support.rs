@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod frames;
 pub(crate) mod gateway;
+pub(crate) mod identity;
 pub(crate) mod load;
 pub(crate) mod operator;
 pub(crate) mod oracle;

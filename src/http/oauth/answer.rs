@@ -153,9 +153,9 @@ fn oauth(error: OAuthError) -> Response<Body> {
 fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
     let (status, _) = refusal.status_and_code();
     let (code, text) = match refusal {
-        EdgeRefusal::CredentialMissing | EdgeRefusal::CredentialRefused => {
-            ("invalid_grant", "the license key was not accepted")
-        }
+        EdgeRefusal::CredentialMissing
+        | EdgeRefusal::CredentialRefused
+        | EdgeRefusal::ScopeInsufficient => ("invalid_grant", "the license key was not accepted"),
         EdgeRefusal::TooManyFailures(_) => ("slow_down", "too many refused license keys"),
         EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded => {
             ("temporarily_unavailable", "try again shortly")

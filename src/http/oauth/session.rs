@@ -60,9 +60,7 @@ impl OAuthEndpoints {
         let media = media(&head.headers).ok_or(EdgeRefusal::UnsupportedMediaType)?;
         let bytes = self.bytes(head, body).await?;
         let key = match media {
-            Media::Form => read_form(&bytes)?
-                .get("license_key")
-                .map(ToOwned::to_owned),
+            Media::Form => read_form(&bytes)?.get("license_key").map(ToOwned::to_owned),
             Media::Json => {
                 let odd = OAuthError::InvalidRequest("the body is not JSON");
                 let parsed = json::parse(&bytes).map_err(|_| odd)?;

@@ -56,7 +56,8 @@ fn after_edge(refusal: &EdgeRefusal) -> Option<EdgeRefusal> {
     use EdgeRefusal as E;
     Some(match refusal {
         E::CredentialMissing => E::CredentialRefused,
-        E::CredentialRefused => E::TooManyFailures(EXHAUSTED),
+        E::CredentialRefused => E::ScopeInsufficient,
+        E::ScopeInsufficient => E::TooManyFailures(EXHAUSTED),
         E::TooManyFailures(_) => E::StoreUnavailable,
         E::StoreUnavailable => E::OriginRefused,
         E::OriginRefused => E::AuthorityMalformed,
