@@ -6,6 +6,7 @@ pub mod completions;
 pub mod config;
 pub mod credential;
 pub mod demo;
+pub mod doctor;
 pub mod failure;
 pub mod health;
 pub mod init;
@@ -78,6 +79,7 @@ enum Command {
     Config(config::ConfigCommand),
     Completions(completions::CompletionsArgs),
     Health(health::HealthArgs),
+    Doctor(doctor::DoctorArgs),
 }
 
 /// The whole command line, for its documentation.
@@ -121,6 +123,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Config(command) => config::run(desk, &command),
         Command::Completions(args) => completions::run(&args, command_line()),
         Command::Health(args) => health::run(desk, args).await,
+        Command::Doctor(args) => doctor::run(desk, args).await,
     }
 }
 

@@ -169,6 +169,31 @@ fn arranged<const N: usize>(
     lines.join("\n")
 }
 
+/// How a word is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// As any other.
+    Plain,
+    /// This is what to do.
+    Good,
+    /// This may be wrong.
+    Doubtful,
+    /// This is wrong.
+    Bad,
+}
+
+/// A word in its tone; the styling ends up on terminals only.
+pub fn toned(tone: Tone, word: &str) -> String {
+    let word = plain(word);
+    let style = match tone {
+        Tone::Plain => return word,
+        Tone::Good => FIX,
+        Tone::Doubtful => WARNING,
+        Tone::Bad => ERROR,
+    };
+    format!("{style}{word}{style:#}")
+}
+
 /// Text from elsewhere without the characters that steer a terminal.
 pub fn plain(text: &str) -> String {
     let steers = |c: char| {
