@@ -1,16 +1,25 @@
 // What every JavaScript client shares: what it was asked, and its verdict.
-//   node CLIENT.mjs URL KEY TOOL ARGS-JSON EXPECT [MODE]
+//   node CLIENT.mjs URL WAY KEY TOOL ARGS-JSON EXPECT [MODE]
+// WAY: bearer (the key in a header), oauth (from the bare URL, the key on the sign-in page), or document
+// (the same, but the client names itself by the address in WICKETGATE_TEST_DOCUMENT).
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 
-const [address, key, tool, args, expect, mode] = process.argv.slice(2);
+const [address, way, key, tool, args, expect, mode] = process.argv.slice(2);
 if (!expect) {
-  console.error('usage: node CLIENT.mjs URL KEY TOOL ARGS-JSON EXPECT [MODE]');
+  console.error('usage: node CLIENT.mjs URL WAY KEY TOOL ARGS-JSON EXPECT [MODE]');
   process.exit(2);
 }
 export const url = new URL(address);
-export { args, expect, key, mode, tool };
-export const transportOptions = { requestInit: { headers: { authorization: `Bearer ${key}` } } };
+export { args, expect, key, mode, tool, way };
 export const identity = { name: 'wicketgate-test', version: '1' };
+
+// The words of a program that takes a header, and the surroundings of one that opens a browser.
+export const headerWords = way === 'bearer' ? ['--header', `Authorization: Bearer ${key}`] : [];
+export const desktop = (home) => ({
+  PATH: `${import.meta.dirname}:${process.env.PATH}`, HOME: home, LANG: 'C.UTF-8', NO_PROXY: '127.0.0.1,localhost',
+  BROWSER: join(import.meta.dirname, 'xdg-open'), WICKETGATE_TEST_KEY: key,
+});
 
 // Lists the tools, calls one and looks at its answer.
 export async function listAndCall(client) {

@@ -1,14 +1,22 @@
 // The official TypeScript SDK, version 1.
+import { auth, UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { identity, listAndCall, transportOptions, url, verdict } from './asked.mjs';
+import { identity, listAndCall, url, verdict } from './asked.mjs';
+import { connected, refreshed } from './oauth.mjs';
 
 await verdict(async () => {
-  const transport = new StreamableHTTPClientTransport(url, transportOptions);
-  const client = new Client(identity, { capabilities: {} });
-  await client.connect(transport);
-  const tools = await listAndCall(client);
-  const protocol = transport.protocolVersion;
-  await client.close();
+  const made = await connected({
+    make: (options) => ({
+      client: new Client(identity, { capabilities: {} }),
+      transport: new StreamableHTTPClientTransport(url, options),
+    }),
+    UnauthorizedError,
+    finish: (transport, answer) => transport.finishAuth(answer.get('code')),
+  });
+  const tools = await listAndCall(made.client);
+  await refreshed(made, auth);
+  const protocol = made.transport.protocolVersion;
+  await made.client.close();
   return { protocol, tools };
 });

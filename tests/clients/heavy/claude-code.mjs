@@ -3,7 +3,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { args, expect, key, run, tool, url, verdict } from './asked.mjs';
+import { args, desktop, expect, headerWords, run, tool, url, verdict, way } from './asked.mjs';
 import { startModel } from './model.mjs';
 
 await verdict(async () => {
@@ -14,12 +14,13 @@ await verdict(async () => {
   const offered = `mcp__gateway__${tool.replace(/[^A-Za-z0-9_-]/g, '_')}`;
   const model = await startModel(offered, JSON.parse(args));
   const env = {
-    PATH: process.env.PATH, HOME: home, LANG: 'C.UTF-8',
+    ...desktop(home), TERM: 'xterm-256color',
     DISABLE_AUTOUPDATER: '1', DISABLE_TELEMETRY: '1', DISABLE_ERROR_REPORTING: '1', CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     ANTHROPIC_BASE_URL: `http://127.0.0.1:${model.port}`, ANTHROPIC_API_KEY: 'stand-in',
   };
   try {
-    await run(program, ['mcp', 'add', '--transport', 'http', 'gateway', url.href, '--header', `Authorization: Bearer ${key}`], { env, cwd });
+    await run(program, ['mcp', 'add', '--transport', 'http', 'gateway', url.href, ...headerWords], { env, cwd });
+    if (way === 'oauth') await signIn(program, { env, cwd });
     const { output } = await run(program, ['-p', 'call the tool', '--allowedTools', offered, '--model', 'stand-in'], { env, cwd });
     const back = model.results.at(-1) ?? 'nothing';
     if (!back.includes(expect)) throw new Error(`the model was given ${back.slice(0, 200)}: ${output.slice(-300)}`);
@@ -29,3 +30,9 @@ await verdict(async () => {
     rmSync(home, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 });
+
+// Its login command wants a terminal, which `script` makes.
+async function signIn(program, { env, cwd }) {
+  const { output } = await run('script', ['-qec', `'${program}' mcp login gateway`, '/dev/null'], { env, cwd });
+  if (!/Authenticated with/.test(output)) throw new Error(`mcp login: ${output.slice(-300)}`);
+}

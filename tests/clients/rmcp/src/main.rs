@@ -1,25 +1,68 @@
 //! The official Rust SDK as a client of the gateway under test.
 //!
-//! `wicketgate-client-rmcp URL KEY TOOL ARGS-JSON EXPECT [MODE]`. MODE: `legacy` sends initialize
+//! `wicketgate-client-rmcp URL WAY KEY TOOL ARGS-JSON EXPECT [MODE]`. WAY: `bearer`, `oauth` or
+//! `document`, as in `asked.mjs`; the person is the script in `WICKETGATE_TEST_PERSON`. MODE: `legacy` sends initialize
 //! and asks for 2026-07-28, which has none; `auto` asks server/discover first; `discover` accepts
 //! nothing older.
 
 use std::{env, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
+use reqwest::Client;
 use rmcp::{
     ClientLifecycleMode, ClientServiceExt,
     model::{
         CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation, ProtocolVersion,
     },
     transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport,
+        auth::{AuthClient, AuthorizationManager, AuthorizationRequest, OAuthState},
+        streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
+use tokio::process::Command;
+
+/// Where the person would be sent back to; nothing listens there, the person's script says it.
+const REDIRECT: &str = "http://127.0.0.1:33519/callback";
+
+/// From the bare URL to tokens, and to a second pair of them.
+async fn sign_in(url: &str, key: &str, document: Option<String>) -> Result<AuthorizationManager> {
+    let mut state = OAuthState::new(url, Some(Client::builder().no_proxy().build()?)).await?;
+    let mut request = AuthorizationRequest::new(REDIRECT).with_client_name("wicketgate-test");
+    if let Some(address) = &document {
+        request = request.with_client_metadata_url(address);
+    }
+    state.start_authorization(request).await.context("start")?;
+    let page = state.get_authorization_url().await?;
+    if let Some(address) = &document {
+        let named = url::Url::parse(&page)?
+            .query_pairs()
+            .any(|(name, value)| name == "client_id" && value == address.as_str());
+        ensure!(named, "it registered instead of naming its document");
+    }
+    let walk = Command::new("node")
+        .arg(env::var_os("WICKETGATE_TEST_PERSON").context("no WICKETGATE_TEST_PERSON")?)
+        .args(["walk", &page])
+        .env("WICKETGATE_TEST_KEY", key)
+        .output()
+        .await?;
+    ensure!(
+        walk.status.success(),
+        "the person: {}",
+        String::from_utf8_lossy(&walk.stderr)
+    );
+    let end = String::from_utf8(walk.stdout)?;
+    state
+        .handle_callback_url(end.trim())
+        .await
+        .context("callback")?;
+    state.refresh_token().await.context("refresh")?;
+    state.into_authorization_manager().context("not authorized")
+}
 
 async fn work(asked: &[String]) -> Result<String> {
-    let [url, key, tool, args, expect, mode @ ..] = asked else {
-        bail!("usage: URL KEY TOOL ARGS-JSON EXPECT [MODE]");
+    let [url, way, key, tool, args, expect, mode @ ..] = asked else {
+        bail!("usage: URL WAY KEY TOOL ARGS-JSON EXPECT [MODE]");
     };
     let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
     let mode = match mode.first().map(String::as_str) {
@@ -31,16 +74,22 @@ async fn work(asked: &[String]) -> Result<String> {
         Some("discover") => ClientLifecycleMode::Discover { preferred_versions },
         Some(other) => bail!("unknown mode {other}"),
     };
-    let transport = StreamableHttpClientTransport::with_client(
-        reqwest::Client::builder().no_proxy().build()?,
-        StreamableHttpClientTransportConfig::with_uri(url.as_str()).auth_header(key),
-    );
+    let plain = Client::builder().no_proxy().build()?;
+    let to = StreamableHttpClientTransportConfig::with_uri(url.as_str());
     let client = ClientConfig::new(
         ClientCapabilities::default(),
         Implementation::new("wicketgate-test", "1"),
-    )
-    .serve_with_lifecycle(transport, mode)
-    .await?;
+    );
+    let client = if way == "bearer" {
+        let transport = StreamableHttpClientTransport::with_client(plain, to.auth_header(key));
+        client.serve_with_lifecycle(transport, mode).await?
+    } else {
+        let document = (way == "document").then(|| env::var("WICKETGATE_TEST_DOCUMENT"));
+        let manager = sign_in(url, key, document.transpose()?).await?;
+        let transport =
+            StreamableHttpClientTransport::with_client(AuthClient::new(plain, manager), to);
+        client.serve_with_lifecycle(transport, mode).await?
+    };
     let tools = client.list_all_tools().await?;
     ensure!(
         tools.iter().any(|listed| listed.name == tool.as_str()),

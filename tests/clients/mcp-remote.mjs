@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { identity, key, listAndCall, url, verdict } from './asked.mjs';
+import { desktop, headerWords, identity, listAndCall, url, verdict, way } from './asked.mjs';
 
 await verdict(async () => {
   const home = mkdtempSync(join(tmpdir(), 'wicketgate-client-'));
@@ -12,9 +12,10 @@ await verdict(async () => {
     command: process.execPath,
     args: [
       join(import.meta.dirname, 'node_modules/mcp-remote/dist/proxy.js'), url.href,
-      '--allow-http', '--host', '127.0.0.1', '--transport', 'http-only', '--header', `Authorization: Bearer ${key}`,
+      '--allow-http', '--transport', 'http-only', ...headerWords,
+      ...(way === 'document' ? ['--client-metadata-url', process.env.WICKETGATE_TEST_DOCUMENT] : []),
     ],
-    env: { PATH: process.env.PATH, HOME: home, MCP_REMOTE_CONFIG_DIR: home },
+    env: { ...desktop(home), MCP_REMOTE_CONFIG_DIR: home },
     stderr: 'pipe',
   });
   let said = '';
