@@ -18,6 +18,7 @@ pub mod new_file;
 pub mod open;
 pub mod output;
 pub mod serve;
+pub mod session;
 pub mod tool;
 pub mod typed;
 
@@ -70,6 +71,8 @@ enum Command {
     #[command(subcommand)]
     License(license::LicenseCommand),
     #[command(subcommand)]
+    Session(session::SessionCommand),
+    #[command(subcommand)]
     Credential(credential::CredentialCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -117,6 +120,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(desk, &args).await,
         Command::Migrate(args) => migrate::run(desk, &args).await,
         Command::License(command) => license::run(desk, command).await,
+        Command::Session(command) => session::run(desk, command).await,
         Command::Credential(command) => credential::run(desk, command).await,
         Command::Key(command) => key::run(desk, &command),
         Command::Tool(command) => tool::run(desk, command).await,

@@ -8,6 +8,7 @@ mod keys;
 mod licenses;
 mod reference;
 mod serving;
+mod sessions;
 mod start;
 mod tools;
 

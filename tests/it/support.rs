@@ -7,6 +7,7 @@ pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod identity;
 pub(crate) mod load;
+pub(crate) mod oauth;
 pub(crate) mod operator;
 pub(crate) mod oracle;
 pub(crate) mod postgres;

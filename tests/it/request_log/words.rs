@@ -7,6 +7,7 @@ use wicketgate::{
     call::CallError,
     http::refusal::EdgeRefusal,
     mcp::ProtocolFault,
+    oauth::OAuthError,
     quota::{Exhausted, Tier},
     telemetry::record::Ending,
     upstream::{GateRefusal, Phase, RequestFault, UpstreamError},
@@ -23,6 +24,7 @@ pub(super) fn errors() -> Vec<&'static str> {
     // Written by the server itself: `server::listen`.
     let mut words = vec!["subscriptions"];
     words.extend(walk(EdgeRefusal::CredentialMissing, after_edge).map(|it| it.word()));
+    words.extend(walk(OAuthError::Unavailable, after_oauth).map(OAuthError::code));
     words.extend(walk(ProtocolFault::Parse, after_fault).map(|it| it.word()));
     words.extend(walk(CallError::Limited(EXHAUSTED), after_call).map(|it| it.word()));
     words.extend(walk(UpstreamError::Connect, after_upstream).map(UpstreamError::code));
@@ -78,6 +80,25 @@ fn after_edge(refusal: &EdgeRefusal) -> Option<EdgeRefusal> {
     })
 }
 
+fn after_oauth(error: &OAuthError) -> Option<OAuthError> {
+    use OAuthError as O;
+    Some(match error {
+        O::Unavailable => O::InvalidRequest(""),
+        O::InvalidRequest(_) => O::InvalidClient(""),
+        O::InvalidClient(_) => O::InvalidGrant(""),
+        O::InvalidGrant(_) => O::UnauthorizedClient(""),
+        O::UnauthorizedClient(_) => O::UnsupportedGrantType(""),
+        O::UnsupportedGrantType(_) => O::UnsupportedResponseType(""),
+        O::UnsupportedResponseType(_) => O::InvalidScope(""),
+        O::InvalidScope(_) => O::InvalidTarget(""),
+        O::InvalidTarget(_) => O::AccessDenied(""),
+        O::AccessDenied(_) => O::InvalidRedirectUri(""),
+        O::InvalidRedirectUri(_) => O::InvalidClientMetadata(""),
+        O::InvalidClientMetadata(_) => O::SlowDown(""),
+        O::SlowDown(_) => return None,
+    })
+}
+
 fn after_fault(fault: &ProtocolFault) -> Option<ProtocolFault> {
     use ProtocolFault as F;
     Some(match fault {
@@ -97,7 +118,8 @@ fn after_call(error: &CallError) -> Option<CallError> {
     use CallError as C;
     Some(match error {
         C::Limited(_) => C::UnknownTool,
-        C::UnknownTool => C::InvalidArguments(Vec::new()),
+        C::UnknownTool => C::InsufficientScope,
+        C::InsufficientScope => C::InvalidArguments(Vec::new()),
         C::InvalidArguments(_) => C::UnsafeArgument(RequestFault {
             argument: String::new(),
             rule: "",

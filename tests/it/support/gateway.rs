@@ -2,9 +2,12 @@
 
 use std::{
     io::Write,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
 };
 
 use serde_json::Value;
@@ -29,6 +32,8 @@ use super::upstream::{SECRET, Upstream};
 pub(crate) struct Setup {
     pub(crate) clock: SharedClock,
     pub(crate) target: StoreTarget,
+    /// Where it listens, and with it the issuer and the resource; see [`known_address`].
+    pub(crate) public: SocketAddr,
     /// YAML of `limits:`, indented by two.
     pub(crate) limits: String,
     /// YAML of `plans:`, indented by two.
@@ -50,6 +55,7 @@ impl Default for Setup {
         Self {
             clock: Arc::new(SystemClock::new()),
             target: StoreTarget::SqliteMemory,
+            public: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             limits: "  session: 10000/min\n".into(),
             plans:
                 "  pro: { tools: [\"*\"] }\n  small: { tools: [\"up.get_any\", \"up.search\"] }\n"
@@ -59,6 +65,20 @@ impl Default for Setup {
             listen: String::new(),
             more: String::new(),
             waits: serve::Waits::default(),
+        }
+    }
+}
+
+/// An address that nobody listens on, for gateways whose issuer must be reachable. Below the ports
+/// that the system gives out by itself, so that no other test gets it meanwhile.
+pub(crate) fn known_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    loop {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
         }
     }
 }
@@ -213,6 +233,11 @@ impl TestGateway {
         self.pepper.digest(key)
     }
 
+    /// What the store keeps of a token.
+    pub(crate) fn digest_text(&self, text: &str) -> TokenDigest {
+        self.pepper.digest_text(text)
+    }
+
     /// Another key of this license; the gateway is not told.
     pub(crate) async fn add_key(&self, id: LicenseId, key: &KeyRecord) {
         let added = self.store.add_key(id, key, None, &self.stamp()).await;
@@ -278,6 +303,7 @@ impl TestGateway {
 /// The configuration; its master key is in the environment as `KEY`.
 pub(crate) fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
     let Setup {
+        public,
         limits,
         plans,
         rest,
@@ -289,7 +315,7 @@ pub(crate) fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
     format!(
         r#"keys: [{{ id: test, env: KEY }}]
 listen:
-  public: 127.0.0.1:0
+  public: {public}
   admin: 127.0.0.1:0
 {listen}limits:
 {limits}plans:
