@@ -1,6 +1,7 @@
 //! Every part made once, in order; and made anew, as one swap, at a reload.
 
 pub mod assemble;
+mod edge;
 mod oauth;
 pub mod reload;
 mod sweep;
@@ -9,32 +10,19 @@ use std::{collections::HashMap, io::Write, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::sweep::LastPrune;
 pub use self::{assemble::BuildError, reload::Reloaded};
 use crate::{
-    auth::{Authenticator, Watcher},
-    clock::{Clock, SharedClock},
+    auth::{Authenticator, Change, Watcher},
+    clock::SharedClock,
     config::Config,
-    entropy::{IdEntropy, SharedEntropy},
-    http::{
-        self, EdgeParts,
-        admin::{AdminParts, admin},
-        authenticate::AuthenticateParts,
-        authority::Authorities,
-        body::Budget,
-        challenge::Challenge,
-        endpoint::Endpoint,
-        observe::Observe,
-        origin::Origins,
-        pages::{Pages, PagesParts},
-        register::Registrar,
-        wellknown::Documents,
-    },
-    ids::{LicenseId, ReplicaId},
+    entropy::SharedEntropy,
+    http::admin::{AdminParts, admin},
+    ids::ReplicaId,
     ledger::Ledger,
-    license::{License, LicenseStatus},
     limit::{Limiter, LocalLimiter},
     names::UpstreamName,
     oauth::{AuthorizationServer, Settings, settings::plan_sessions},
@@ -162,72 +150,25 @@ impl Gateway {
             detached: detached.clone(),
             metrics: Arc::clone(&metrics),
         }));
-        let sinks = Sinks {
-            log: Arc::clone(&log),
-            metrics: Arc::clone(&metrics),
-            clock: Arc::clone(&clock),
-        };
-        let budget = Budget::new(config.limits.max_in_flight_bytes.as_len());
-        let authenticate = Arc::new(authenticate(
-            &config,
-            Arc::clone(&authenticator),
-            &limiter,
-            &*clock,
-        ));
-        let narrow = authenticate.challenge.narrow().clone();
-        let endpoints = oauth::endpoints(
-            &config,
-            &authorization_server,
-            &authenticate,
-            &watcher,
-            &budget,
-        );
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let read = config.load_full();
-        let registrar = read.auth.oauth.enabled.then(|| {
-            Arc::new(Registrar {
-                clients: Arc::clone(&authorization_server.clients),
-                budget: Arc::clone(&budget),
-            })
-        });
-        let pages = PagesParts {
-            config: Arc::clone(&config),
-            serving: Arc::clone(&serving),
-            store: store.clone(),
-            server: Arc::clone(&authorization_server),
-            authenticator: Arc::clone(&authenticator),
-            watcher: Arc::clone(&watcher),
-            pepper: vault.pepper().clone(),
-            form_key: vault.form_key().clone(),
-            clock: Arc::clone(&clock),
-            entropy: Arc::clone(&entropy),
-            limiter: Arc::clone(&limiter),
-            budget: Arc::clone(&budget),
-        };
-        let public = http::public(EdgeParts {
-            observe: Observe {
-                sinks,
+        let public = edge::public(edge::Parts {
+            config: &config,
+            serving: &serving,
+            store: &store,
+            vault: &vault,
+            authenticator: &authenticator,
+            authorization_server: &authorization_server,
+            watcher: &watcher,
+            limiter: &limiter,
+            clock: &clock,
+            entropy: &entropy,
+            server,
+            sinks: Sinks {
+                log: Arc::clone(&log),
+                metrics: Arc::clone(&metrics),
                 clock: Arc::clone(&clock),
-                entropy: Arc::new(IdEntropy::seeded_by(&*entropy)),
             },
-            authorities: Authorities::of(&read),
-            origins: Origins::of(&read),
-            authenticate,
-            endpoint: Arc::new(Endpoint {
-                server,
-                budget,
-                more_scope: narrow,
-            }),
-            oauth: Arc::new(endpoints),
-            registrar,
-            documents: Arc::new(Documents::of(&read)),
-            pages: read
-                .auth
-                .oauth
-                .enabled
-                .then(|| Pages::new(pages, &read).map(Arc::new))
-                .transpose()?,
-        });
+        })?;
         let admin = admin(AdminParts {
             store: store.clone(),
             metrics: Arc::clone(&metrics),
@@ -272,6 +213,11 @@ impl Gateway {
         self.watcher.look().await;
     }
 
+    /// Wakes when something changed that this process remembered.
+    pub fn changes(&self) -> watch::Receiver<Change> {
+        self.watcher.subscribe()
+    }
+
     /// Hears of changes until told to stop.
     pub async fn watch(&self, stop: CancellationToken) {
         self.watcher.run(stop).await;
@@ -290,33 +236,4 @@ impl Gateway {
         self.log.close();
         self.store.close().await;
     }
-}
-
-fn authenticate(
-    config: &Config,
-    authenticator: Arc<Authenticator>,
-    limiter: &Arc<Limiter>,
-    clock: &dyn Clock,
-) -> AuthenticateParts {
-    AuthenticateParts {
-        anyone: anyone(config, clock).map(|license| authenticator.anyone(license)),
-        authenticator,
-        limiter: Arc::clone(limiter),
-        failures: config.limits.unauthenticated,
-        trusted: config.listen.trusted_proxies.clone(),
-        challenge: Challenge::of(config),
-    }
-}
-
-/// The caller without a key, where the configuration spells out that there is one.
-fn anyone(config: &Config, clock: &dyn Clock) -> Option<License> {
-    config.auth.open.as_ref().map(|open| License {
-        id: LicenseId::from_bytes([0; 16]),
-        name: "anyone on this machine".to_owned(),
-        plan: open.plan.clone(),
-        tools: None,
-        status: LicenseStatus::Active,
-        created: clock.now(),
-        expires: None,
-    })
 }

@@ -4,9 +4,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
 
-use super::BuildError;
+use super::{BuildError, edge};
 use crate::{
-    auth::{AuthParts, Authenticator, Issuers, LicenseKeys, Watcher},
+    auth::{AuthParts, Authenticator, Issuers, LicenseKeys},
     clock::SharedClock,
     config::Config,
     entropy::SharedEntropy,
@@ -98,16 +98,15 @@ pub(super) fn authorization_server(
 
 pub(super) fn endpoints(
     config: &Config,
-    server: &Arc<AuthorizationServer>,
+    parts: &edge::Parts<'_>,
     authenticate: &Arc<AuthenticateParts>,
-    watcher: &Arc<Watcher>,
     budget: &Arc<Budget>,
 ) -> OAuthEndpoints {
     let served = |enabled| if enabled { Served::Yes } else { Served::No };
     OAuthEndpoints {
-        server: Arc::clone(server),
+        server: Arc::clone(parts.authorization_server),
         authenticate: Arc::clone(authenticate),
-        watcher: Arc::clone(watcher),
+        watcher: Arc::clone(parts.watcher),
         budget: Arc::clone(budget),
         authorization: served(config.auth.oauth.enabled),
         session_tokens: served(config.auth.session_tokens.enabled),

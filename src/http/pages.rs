@@ -48,8 +48,10 @@ use crate::{
     license::License,
     limit::Limiter,
     oauth::{AuthorizationServer, Form, Settings},
+    quota::Tier,
     server::Serving,
     store::Store,
+    telemetry::record::Ending,
 };
 
 /// Largest form.
@@ -118,19 +120,19 @@ impl Pages {
             ("/style.css", Method::GET | Method::HEAD) => answer::asset(&self.look.style, head),
             ("/logo", Method::GET | Method::HEAD) => match &self.look.logo {
                 Some(logo) => answer::asset(logo, head),
-                None => self.refused(PageRefusal::Edge(EdgeRefusal::NotFound)),
+                None => self.refused(&PageRefusal::Edge(EdgeRefusal::NotFound)),
             },
             ("/authorize", Method::GET | Method::HEAD) => self.authorize(head).await,
             ("/account", Method::GET | Method::HEAD) => self.account(head).await,
             ("/authorize", Method::POST) => match self.form(head, body).await {
                 Ok(form) => self.authorize_form(head, &form).await,
-                Err(refusal) => self.refused(refusal),
+                Err(refusal) => self.refused(&refusal),
             },
             ("/account", Method::POST) => match self.form(head, body).await {
                 Ok(form) => self.account_form(head, &form).await,
-                Err(refusal) => self.refused(refusal),
+                Err(refusal) => self.refused(&refusal),
             },
-            _ => self.refused(PageRefusal::Edge(EdgeRefusal::MethodNotAllowed)),
+            _ => self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed)),
         }
     }
 
@@ -230,5 +232,8 @@ pub async fn page(State(pages): State<Arc<Pages>>, request: Request) -> Response
     };
     let answer = pages.answer(&head, body).await;
     edge.record.ended(answer.ending, answer.word);
+    if answer.ending == Ending::Limited {
+        edge.record.fields().tier = Some(Tier::Address.as_str());
+    }
     answer.response
 }

@@ -92,7 +92,7 @@ fn protected_resource(config: &Config) -> Value {
     })
 }
 
-/// RFC 8414 section 2, also served where OpenID clients look.
+/// RFC 8414 section 2, also served where clients of `OpenID` look.
 fn authorization_server(config: &Config) -> Value {
     let (issuer, oauth) = (config.public_origin(), &config.auth.oauth);
     let at = |path: &str| format!("{issuer}{path}");

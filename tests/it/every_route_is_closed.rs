@@ -5,7 +5,10 @@ use std::time::Duration;
 use wicketgate::{
     crypto::LicenseKey,
     entropy::OsEntropy,
-    http::{ROUTES, router::Access},
+    http::{
+        ROUTES,
+        router::{Access, Route},
+    },
     license::LicenseStatus,
     store::KeyRecord,
 };
@@ -15,6 +18,12 @@ use crate::support::{oracle::Ground, wire::Answer};
 const METHODS: [&str; 9] = [
     "POST", "GET", "DELETE", "PUT", "PATCH", "TRACE", "PROPFIND", "QUERY", "post",
 ];
+
+/// The routes that only a principal may reach.
+fn closed() -> impl Iterator<Item = Route> {
+    let routes = ROUTES.into_iter();
+    routes.filter(|route| route.access == Access::Principal)
+}
 
 fn request(ground: &Ground, method: &str, path: &str, lines: &str) -> String {
     let address = ground.gateway.address;
@@ -73,10 +82,8 @@ async fn every_route_wants_a_principal_whatever_the_method() {
     let mut ground = Ground::with(|setup| setup.limits += "  unauthenticated: 1000/min\n").await;
     let keys = keys(&ground).await;
     let (mut missing, mut presented) = (Vec::new(), Vec::new());
-    let closed = ROUTES
-        .iter()
-        .filter(|route| route.access == Access::Principal);
-    let closed: Vec<_> = closed.collect();
+    // A route that is open to anybody has an access of its own, and tests of its own.
+    let closed: Vec<_> = closed().collect();
     for route in &closed {
         for method in METHODS {
             let without = request(&ground, method, route.path, "");
@@ -103,10 +110,10 @@ async fn every_route_wants_a_principal_whatever_the_method() {
         let found = shape.1.iter().find(|(name, _)| name == "www-authenticate");
         found.unwrap().1.clone()
     };
-    assert_eq!(challenge(&missing[0]), r#"Bearer realm="wicketgate""#);
+    assert_eq!(challenge(&missing[0]), ground.gateway.challenge(""));
     assert_eq!(
         challenge(&presented[0]),
-        r#"Bearer realm="wicketgate", error="invalid_token""#
+        ground.gateway.challenge(r#"error="invalid_token", "#)
     );
     let count = missing.len() + presented.len();
     assert_eq!(count, closed.len() * METHODS.len() * (1 + keys.len()));
@@ -119,10 +126,7 @@ async fn a_preflight_is_answered_without_a_key_and_says_nothing() {
     let mut ground = Ground::start().await;
     let origin = "Origin: http://localhost:6274\r\nAccess-Control-Request-Method: POST\r\n\
                   Access-Control-Request-Headers: authorization\r\n";
-    let closed = ROUTES
-        .iter()
-        .filter(|route| route.access == Access::Principal);
-    for route in closed {
+    for route in closed() {
         let preflight = request(&ground, "OPTIONS", route.path, origin);
         let answer = ground.answered(&preflight, 200).await;
         assert_eq!(answer.body, "");
@@ -157,9 +161,11 @@ async fn l_10_a_02_h_33_what_is_not_in_the_table_is_not_there() {
         "/admin",
         "/sse",
         "/messages",
-        "/.well-known/oauth-protected-resource",
-        "/register",
-        "/authorize",
+        "/.well-known",
+        "/authorize/",
+        "/account/x",
+        "/mcp/authorize",
+        "/style.css/",
         "/favicon.ico",
         "/mcp/",
         "/MCP",
@@ -193,15 +199,21 @@ fn a_route_can_only_be_added_through_the_table() {
     ] {
         assert!(!source.contains(other), "{other}");
     }
-    let closed = ROUTES
-        .iter()
-        .filter(|route| route.access == Access::Principal);
-    let closed: Vec<_> = closed.map(|route| route.path).collect();
-    assert_eq!(closed, ["/mcp"]);
-    // What is open to anybody has a test of its own: `oauth_endpoints`.
+    let of = |access| {
+        let routes = ROUTES.iter().filter(move |route| route.access == access);
+        routes.map(|route| route.path).collect::<Vec<_>>()
+    };
+    assert_eq!(of(Access::Principal), ["/mcp"]);
+    assert_eq!(
+        of(Access::Page),
+        ["/authorize", "/account", "/style.css", "/logo"]
+    );
+    let documents = ["/.well-known/{*document}", "/mcp/.well-known/{*document}"];
+    assert_eq!(of(Access::Document), documents);
+    // What is open to any program has a test of its own: `oauth_endpoints`.
     let open = ROUTES
         .iter()
-        .filter(|route| route.access != Access::Principal);
+        .filter(|route| matches!(route.access, Access::Public(_)));
     let open: Vec<_> = open.map(|route| route.path).collect();
-    assert_eq!(open, ["/token", "/revoke", "/session"]);
+    assert_eq!(open, ["/register", "/token", "/revoke", "/session"]);
 }

@@ -43,13 +43,11 @@ fn with_lines(ground: &Ground, lines: &[u8]) -> Vec<u8> {
 }
 
 /// The one answer to a credential that was presented and not accepted.
-fn is_refusal(answer: &Answer) {
-    assert_eq!(
-        answer.header("www-authenticate"),
-        Some(r#"Bearer realm="wicketgate", error="invalid_token""#)
-    );
-    let text = "The license key was not accepted. Check that it is complete, or ask whoever issued \
-                it for a new one.";
+fn is_refusal(ground: &Ground, answer: &Answer) {
+    let challenge = ground.gateway.challenge(r#"error="invalid_token", "#);
+    assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
+    let text = "The token or license key was not accepted. Let the client sign in again by this \
+                connector URL, or check that the license key is complete.";
     let body = format!(r#"{{"jsonrpc":"2.0","error":{{"code":40100,"message":"{text}"}}}}"#);
     assert_eq!(answer.body, body);
 }
@@ -57,7 +55,7 @@ fn is_refusal(answer: &Answer) {
 async fn refused(ground: &mut Ground, lines: impl AsRef<[u8]>) {
     let request = with_lines(ground, lines.as_ref());
     let answer = ground.answered(&request, 401).await;
-    is_refusal(&answer);
+    is_refusal(ground, &answer);
 }
 
 async fn bearer(ground: &mut Ground, token: &str) {
@@ -83,7 +81,7 @@ async fn t_01_a_credential_is_a_bearer_and_not_nothing() {
     let answer = ground.answered(&none, 401).await;
     assert_eq!(
         answer.header("www-authenticate"),
-        Some(r#"Bearer realm="wicketgate""#)
+        Some(ground.gateway.challenge("").as_str())
     );
     let key = ground.alpha.clone();
     for lines in [
@@ -285,7 +283,7 @@ async fn t_12_wrong_keys_are_limited_by_address_and_good_ones_are_not() {
         );
         let answer = ground.send(&request).await.unwrap();
         match answer.status {
-            401 => is_refusal(&answer),
+            401 => is_refusal(&ground, &answer),
             429 => {
                 let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
                 assert!(wait >= 1);

@@ -6,7 +6,7 @@ use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 use wicketgate::{
-    auth::{AuthError, AuthParts, Authenticator, Circumstances, LicenseKeys, Watcher},
+    auth::{AuthError, AuthParts, Authenticator, Circumstances, Issuers, LicenseKeys, Watcher},
     clock::{Clock, ManualClock, Timestamp},
     config::auth::{ClientDocumentsConfig, RegistrationConfig},
     crypto::{LogKey, Pepper, SuccessorKey},
@@ -139,8 +139,11 @@ impl World {
             settings: Arc::new(settings),
             plans: Arc::new(ArcSwap::from_pointee(HashMap::new())),
         });
+        let shared: wicketgate::clock::SharedClock = clock.clone();
+        let issuers = Issuers::new(&[], RESOURCE, pepper.clone(), &shared).unwrap();
         let authenticator = Arc::new(Authenticator::new(AuthParts {
             store: store.clone(),
+            issuers,
             pepper,
             log_key: LogKey::new([3; 32]),
             clock: clock.clone(),
@@ -203,7 +206,7 @@ impl World {
         };
         match self.authenticator.authenticate(token, &here).await {
             Ok(_) => true,
-            Err(AuthError::Refused) => false,
+            Err(AuthError::Refused | AuthError::InsufficientScope) => false,
             Err(AuthError::Unavailable) => panic!("the store is there"),
         }
     }

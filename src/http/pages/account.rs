@@ -53,7 +53,7 @@ impl Pages {
     /// Its forms.
     pub(super) async fn account_form(&self, head: &Parts, form: &Form) -> Answer {
         if form.is_twice(&["step", "form", "license_key", "session"]) {
-            return self.refused(PageRefusal::Malformed);
+            return self.refused(&PageRefusal::Malformed);
         }
         if form.get("step") == Some("sign-in") {
             return self.sign_in(head, form, &target()).await;

@@ -77,8 +77,8 @@ impl Pages {
     }
 
     /// A page that says no.
-    pub(super) fn refused(&self, refusal: PageRefusal) -> Answer {
-        self.refused_with(&refusal, None)
+    pub(super) fn refused(&self, refusal: &PageRefusal) -> Answer {
+        self.refused_with(refusal, None)
     }
 
     /// The same, with a way on.
@@ -101,7 +101,7 @@ impl Pages {
     /// See other: always a GET of the new address, whatever was asked (RFC 9110 section 15.4.4).
     pub(super) fn sent_to(&self, address: &str) -> Answer {
         let Ok(address) = HeaderValue::from_str(address) else {
-            return self.refused(PageRefusal::Edge(EdgeRefusal::Internal));
+            return self.refused(&PageRefusal::Edge(EdgeRefusal::Internal));
         };
         let mut response = self.guarded(Response::new(Body::empty()));
         *response.status_mut() = StatusCode::SEE_OTHER;

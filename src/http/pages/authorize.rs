@@ -64,10 +64,10 @@ impl Pages {
     pub(super) async fn authorize(&self, head: &Parts) -> Answer {
         let query = head.uri.query().unwrap_or_default();
         if query.contains("wgl_") {
-            return self.refused(PageRefusal::KeyInAddress);
+            return self.refused(&PageRefusal::KeyInAddress);
         }
         let Ok(form) = Form::parse(query.as_bytes()) else {
-            return self.refused(PageRefusal::Authorization(authorize::Fault::Twice));
+            return self.refused(&PageRefusal::Authorization(authorize::Fault::Twice));
         };
         let carried = match self.carried(&form).await {
             Ok(carried) => carried,
@@ -83,7 +83,7 @@ impl Pages {
     /// The forms of its pages.
     pub(super) async fn authorize_form(&self, head: &Parts, form: &Form) -> Answer {
         if form.is_twice(&["step", "form", "license_key"]) {
-            return self.refused(PageRefusal::Malformed);
+            return self.refused(&PageRefusal::Malformed);
         }
         let carried = match self.carried(form).await {
             Ok(carried) => carried,
@@ -94,7 +94,7 @@ impl Pages {
             Some(step @ ("allow" | "cancel" | "other")) => {
                 self.decided(head, form, &carried, step).await
             }
-            _ => self.refused(PageRefusal::Malformed),
+            _ => self.refused(&PageRefusal::Malformed),
         }
     }
 
@@ -114,7 +114,7 @@ impl Pages {
                 })
             }
             Err(declined) => Err(Box::new(match *declined {
-                Declined::Here(fault) => self.refused(PageRefusal::Authorization(fault)),
+                Declined::Here(fault) => self.refused(&PageRefusal::Authorization(fault)),
                 Declined::Back(back, error) => {
                     let address = back.refused(&self.settings.issuer, error);
                     let mut answer = self.sent_to(&address);

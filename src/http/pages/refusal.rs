@@ -52,7 +52,7 @@ impl PageRefusal {
 
     pub(super) const fn ending(&self) -> Ending {
         match self {
-            Self::TooManyTries(_) | Self::Exhausted => Ending::Limited,
+            Self::TooManyTries(_) => Ending::Limited,
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
             | Self::Edge(
                 EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Internal,
@@ -63,6 +63,7 @@ impl PageRefusal {
             | Self::Foreign
             | Self::Stale
             | Self::Malformed
+            | Self::Exhausted
             | Self::KeyIncomplete
             | Self::KeyRefused
             | Self::Edge(_) => Ending::Refused,

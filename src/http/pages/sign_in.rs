@@ -107,13 +107,11 @@ impl Pages {
     /// One request to sign in is one, from wherever it is tried; the account's page is one for
     /// each address.
     fn counted(&self, head: &Parts, target: &Target<'_>) -> [u8; 16] {
-        match &target.who {
-            Some(_) => self.seals.counted("request", target.address.as_bytes()),
-            None => {
-                let address = self.address(head).unwrap_or_default();
-                self.seals.counted("account", &address)
-            }
+        if target.who.is_some() {
+            return self.seals.counted("request", target.address.as_bytes());
         }
+        let address = self.address(head).unwrap_or_default();
+        self.seals.counted("account", &address)
     }
 
     /// Counts the try, or says how many seconds to wait.

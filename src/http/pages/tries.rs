@@ -44,7 +44,7 @@ impl Tries {
         let tried = open.get(&which).copied();
         let tried = tried.filter(|tried| tried.next + forgotten > now);
         let times = match tried {
-            Some(tried) if now < tried.next => return Err(tried.next - now),
+            Some(tried) if now < tried.next => return Err(tried.next.saturating_sub(now)),
             // After the longest wait it begins anew.
             Some(tried) if tried.times < WAITS.len() => tried.times,
             Some(_) | None => 0,

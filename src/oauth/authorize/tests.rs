@@ -1,6 +1,8 @@
 use super::*;
 use crate::{config::auth::RegistrationConfig, entropy::SeededEntropy};
 
+const CODE: std::time::Duration = std::time::Duration::from_mins(1);
+
 fn settings() -> Settings {
     Settings {
         issuer: "https://gw.test".into(),

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use wicketgate::{
     call::CallError,
-    http::refusal::EdgeRefusal,
+    http::{pages::PageRefusal, refusal::EdgeRefusal},
     mcp::ProtocolFault,
-    oauth::OAuthError,
+    oauth::{OAuthError, authorize::Fault},
     quota::{Exhausted, Tier},
     telemetry::record::Ending,
     upstream::{GateRefusal, Phase, RequestFault, UpstreamError},
@@ -25,6 +25,7 @@ pub(super) fn errors() -> Vec<&'static str> {
     let mut words = vec!["subscriptions"];
     words.extend(walk(EdgeRefusal::CredentialMissing, after_edge).map(|it| it.word()));
     words.extend(walk(OAuthError::Unavailable, after_oauth).map(OAuthError::code));
+    words.extend(walk(PageRefusal::KeyInAddress, after_page).map(|it| it.word()));
     words.extend(walk(ProtocolFault::Parse, after_fault).map(|it| it.word()));
     words.extend(walk(CallError::Limited(EXHAUSTED), after_call).map(|it| it.word()));
     words.extend(walk(UpstreamError::Connect, after_upstream).map(UpstreamError::code));
@@ -96,6 +97,22 @@ fn after_oauth(error: &OAuthError) -> Option<OAuthError> {
         O::InvalidRedirectUri(_) => O::InvalidClientMetadata(""),
         O::InvalidClientMetadata(_) => O::SlowDown(""),
         O::SlowDown(_) => return None,
+    })
+}
+
+fn after_page(refusal: &PageRefusal) -> Option<PageRefusal> {
+    use PageRefusal as P;
+    Some(match refusal {
+        P::KeyInAddress => P::Authorization(Fault::Twice),
+        P::Authorization(_) => P::Foreign,
+        P::Foreign => P::Stale,
+        P::Stale => P::Malformed,
+        P::Malformed => P::Exhausted,
+        P::Exhausted => P::KeyIncomplete,
+        P::KeyIncomplete => P::KeyRefused,
+        P::KeyRefused => P::TooManyTries(1),
+        P::TooManyTries(_) => P::Edge(EdgeRefusal::NotFound),
+        P::Edge(_) => return None,
     })
 }
 

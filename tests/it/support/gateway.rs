@@ -253,6 +253,13 @@ impl TestGateway {
         self.running().gateway().changed().await;
     }
 
+    /// The challenge of a 401, with this in front of the way in.
+    pub(crate) fn challenge(&self, error: &str) -> String {
+        let origin = self.running().gateway().config().public_origin();
+        let document = format!("{origin}/.well-known/oauth-protected-resource/mcp");
+        format!(r#"Bearer {error}resource_metadata="{document}", scope="mcp:tools""#)
+    }
+
     pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
     }
