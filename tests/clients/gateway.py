@@ -11,6 +11,12 @@ import subprocess
 import time
 
 START_SECONDS = 30
+# `auth.oauth` of a gateway whose clients register themselves. Documents are not advertised: a program
+# that names itself by an address of its maker's would have that read from the internet.
+REGISTERING = "{ client_documents: { accept: off }, registration: { limit: 600/min } }"
+# The same of one whose clients all name themselves by a document on loopback.
+DOCUMENTED = ("{ client_documents: { accept: any, ca_file: documents-ca.pem, allow_special_use: [127.0.0.0/8] }, "
+              "registration: { enabled: false } }")
 
 
 class Failed(Exception):

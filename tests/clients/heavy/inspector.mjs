@@ -11,7 +11,8 @@ await verdict(async () => {
   const { status, output } = await run(process.execPath, [
     launcher, '--cli', url.href, '--transport', 'http', '--protocol-era', mode, '--method', 'tools/call',
     '--tool-name', tool, '--tool-args-json', args, '--format', 'json', ...headerWords,
-    ...(way === 'oauth' ? ['--callback-url', `http://127.0.0.1:${await freePort()}/oauth/callback`] : []),
+    ...(way === 'document' ? ['--client-metadata-url', process.env.WICKETGATE_TEST_DOCUMENT] : []),
+    ...(way !== 'bearer' ? ['--callback-url', `http://127.0.0.1:${await freePort()}/oauth/callback`] : []),
   ], { env: { ...desktop(home), MCP_AUTO_OPEN_ENABLED: 'true' } });
   rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   if (status !== 0) throw new Error(`exit status ${status}: ${output.slice(-300)}`);
