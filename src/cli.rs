@@ -2,6 +2,7 @@
 
 pub mod bound;
 pub mod check;
+pub mod client;
 pub mod completions;
 pub mod config;
 pub mod credential;
@@ -73,6 +74,8 @@ enum Command {
     #[command(subcommand)]
     Session(session::SessionCommand),
     #[command(subcommand)]
+    Client(client::ClientCommand),
+    #[command(subcommand)]
     Credential(credential::CredentialCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -121,6 +124,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Migrate(args) => migrate::run(desk, &args).await,
         Command::License(command) => license::run(desk, command).await,
         Command::Session(command) => session::run(desk, command).await,
+        Command::Client(command) => client::run(desk, command).await,
         Command::Credential(command) => credential::run(desk, command).await,
         Command::Key(command) => key::run(desk, &command),
         Command::Tool(command) => tool::run(desk, command).await,

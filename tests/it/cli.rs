@@ -1,5 +1,6 @@
 //! The real binary: what it prints, where, with which exit code, and what it never prints.
 
+mod clients;
 mod config;
 mod credentials;
 mod demo;

@@ -44,6 +44,7 @@ mod oauth_sign_in;
 mod oauth_streams;
 mod oauth_tokens;
 mod readme;
+mod registration;
 mod reload;
 mod request_log;
 mod revocation;

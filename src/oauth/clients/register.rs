@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Clients,
     metadata::{Fault, Metadata, Terms},
 };
 use crate::{
-    crypto::{self, ClientSecret, TokenDigest},
+    clock::Timestamp,
+    crypto::{self, ClientSecret, Pepper, TokenDigest},
+    entropy::Entropy,
     grant::{ClientAuth, ClientId, ClientKind},
     mcp::json,
     oauth::OAuthError,
@@ -88,7 +90,7 @@ impl Clients {
             let now = self.clock.now().as_millis();
             let before = |span: Duration| {
                 let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-                crate::clock::Timestamp::from_millis(now.saturating_sub(span))
+                Timestamp::from_millis(now.saturating_sub(span))
             };
             self.store
                 .prune_clients(before(UNUSED), before(IDLE))
@@ -137,30 +139,14 @@ impl Clients {
 
     fn record(&self, metadata: Metadata) -> (ClientRecord, Option<ClientSecret>) {
         let name = metadata.display_name();
-        let (secret, fingerprint) = match metadata.auth {
-            ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => {
-                (Some(ClientSecret::generate(&*self.entropy)), None)
-            }
+        let fingerprint = match metadata.auth {
+            ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => None,
             ClientAuth::None | ClientAuth::PrivateKeyJwt => {
-                (None, Some(self.fingerprint(&name, &metadata)))
+                Some(self.fingerprint(&name, &metadata))
             }
         };
-        let record = ClientRecord {
-            id: ClientId::from(&crypto::ClientId::generate(&*self.entropy)),
-            kind: ClientKind::Registered,
-            name,
-            redirect_uris: metadata.redirect_uris,
-            auth: metadata.auth,
-            secret: secret
-                .as_ref()
-                .map(|secret| self.pepper.digest_text(secret.expose())),
-            secret_hint: secret.as_ref().map(ClientSecret::hint),
-            jwks: metadata.jwks,
-            jwks_uri: metadata.jwks_uri,
-            fingerprint,
-            created: self.clock.now(),
-            used: None,
-        };
+        let (mut record, secret) = make(metadata, &self.pepper, self.clock.now(), &*self.entropy);
+        record.fingerprint = fingerprint;
         (record, secret)
     }
 
@@ -176,6 +162,67 @@ impl Clients {
         ]);
         self.pepper.digest_text(&kept.to_string())
     }
+}
+
+/// A client that the operator adds: each of its redirect URIs must be acceptable, and its secret, if
+/// it is to have one, is made here and stands nowhere else.
+pub fn added(
+    metadata: &Map<String, Value>,
+    schemes: &[String],
+    pepper: &Pepper,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> Result<(ClientRecord, Option<ClientSecret>), &'static str> {
+    let terms = Terms {
+        schemes,
+        // The operator may have keys in a network of their own; reading them is guarded.
+        permits: &|_| true,
+    };
+    let given = metadata.get("redirect_uris").and_then(Value::as_array);
+    let given = given.map_or(0, Vec::len);
+    let metadata = Metadata::read(metadata, &terms).map_err(|fault| match fault {
+        Fault::Redirect(text) | Fault::Other(text) => text,
+    })?;
+    if metadata.redirect_uris.len() != given {
+        return Err(
+            "a redirect URI is given twice, or is neither https, nor http on a loopback \
+             host, nor of a scheme in auth.oauth.registration.schemes",
+        );
+    }
+    let (mut record, secret) = make(metadata, pepper, now, entropy);
+    record.kind = ClientKind::Added;
+    Ok((record, secret))
+}
+
+/// A new client, and its secret when it is to have one.
+fn make(
+    metadata: Metadata,
+    pepper: &Pepper,
+    now: Timestamp,
+    entropy: &dyn Entropy,
+) -> (ClientRecord, Option<ClientSecret>) {
+    let secret = match metadata.auth {
+        ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => {
+            Some(ClientSecret::generate(entropy))
+        }
+        ClientAuth::None | ClientAuth::PrivateKeyJwt => None,
+    };
+    let digest = |secret: &ClientSecret| pepper.digest_text(secret.expose());
+    let record = ClientRecord {
+        id: ClientId::from(&crypto::ClientId::generate(entropy)),
+        kind: ClientKind::Registered,
+        name: metadata.display_name(),
+        redirect_uris: metadata.redirect_uris,
+        auth: metadata.auth,
+        secret: secret.as_ref().map(digest),
+        secret_hint: secret.as_ref().map(ClientSecret::hint),
+        jwks: metadata.jwks,
+        jwks_uri: metadata.jwks_uri,
+        fingerprint: None,
+        created: now,
+        used: None,
+    };
+    (record, secret)
 }
 
 #[cfg(test)]

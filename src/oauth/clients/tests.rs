@@ -81,41 +81,55 @@ impl Ground {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
-        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(NOW * 1_000)));
-        store
-            .migrate(Timestamp::from_millis(NOW * 1_000))
-            .await
-            .unwrap();
-        let mut settings = Settings {
-            issuer: "https://gw.test".into(),
-            resource: "https://gw.test/mcp".into(),
-            access: Duration::from_hours(24),
-            idle: Duration::from_hours(24),
-            absolute: Duration::from_hours(24),
-            browser: Duration::from_hours(12),
-            exchange: Duration::from_hours(1),
-            documents: ClientDocumentsConfig::default(),
-            registration: RegistrationConfig::default(),
-        };
-        change(&mut settings);
         let web = Arc::new(Double::default());
-        let clients = Clients::new(ClientsParts {
-            store: store.clone(),
-            settings: Arc::new(settings),
-            pepper: Pepper::new(&[7; 32]),
-            limiter: Arc::new(Limiter::Local(LocalLimiter::new(clock.clone()))),
-            clock: clock.clone(),
-            entropy: Arc::new(OsEntropy),
-            reader: web.clone(),
-        });
+        let (clients, store, clock) = made(web.clone(), change).await;
         Self {
-            clients: Arc::new(clients),
+            clients,
             store,
             web,
             clock,
         }
     }
+
+    /// Clients alone, over another way out.
+    pub(super) async fn over(
+        reader: Arc<dyn Reader>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Arc<Clients> {
+        made(reader, change).await.0
+    }
+}
+
+async fn made(
+    reader: Arc<dyn Reader>,
+    change: impl FnOnce(&mut Settings),
+) -> (Arc<Clients>, Store, Arc<ManualClock>) {
+    let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
+    let now = Timestamp::from_millis(NOW * 1_000);
+    let clock = Arc::new(ManualClock::new(now));
+    store.migrate(now).await.unwrap();
+    let mut settings = Settings {
+        issuer: "https://gw.test".into(),
+        resource: "https://gw.test/mcp".into(),
+        access: Duration::from_hours(24),
+        idle: Duration::from_hours(24),
+        absolute: Duration::from_hours(24),
+        browser: Duration::from_hours(12),
+        exchange: Duration::from_hours(1),
+        documents: ClientDocumentsConfig::default(),
+        registration: RegistrationConfig::default(),
+    };
+    change(&mut settings);
+    let clients = Clients::new(ClientsParts {
+        store: store.clone(),
+        settings: Arc::new(settings),
+        pepper: Pepper::new(&[7; 32]),
+        limiter: Arc::new(Limiter::Local(LocalLimiter::new(clock.clone()))),
+        clock: clock.clone(),
+        entropy: Arc::new(OsEntropy),
+        reader,
+    });
+    (Arc::new(clients), store, clock)
 }
 
 fn document() -> Value {

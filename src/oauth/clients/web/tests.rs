@@ -12,7 +12,10 @@ use tokio_rustls::{
     rustls::{ServerConfig, pki_types::PrivateKeyDer},
 };
 
-use super::*;
+use super::{
+    super::{Client, tests::Ground},
+    *,
+};
 
 /// A site on loopback with a certificate of its own authority.
 struct Site {
@@ -37,6 +40,11 @@ impl Site {
         let tls = TlsAcceptor::from(Arc::new(tls));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
+        // Ports that the system gives out have five digits, so lengths stay as they were.
+        let answer = match std::str::from_utf8(&answer) {
+            Ok(text) => text.replace("#####", &format!("{port:05}")).into_bytes(),
+            Err(_) => answer,
+        };
         let seen = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&seen);
         tokio::spawn(async move {
@@ -104,6 +112,36 @@ async fn a_document_is_read_over_tls_of_a_private_authority() {
     assert_eq!(read.fresh, Duration::from_hours(1));
     let vendor = "200 OK\r\nContent-Type: application/cimd+json; charset=utf-8";
     assert!(Site::plain(vendor, "{}").await.read().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_client_is_known_by_its_document_over_real_tls() {
+    let document = r#"{"client_id":"https://localhost:#####/client","client_name":"Real",
+        "redirect_uris":["http://localhost/callback"]}"#;
+    let site = Site::plain(OK, document).await;
+    let ground = Ground::over(Arc::new(site.web()), |_| {}).await;
+    let client = ground
+        .find(&site.url().as_str().parse().unwrap())
+        .await
+        .unwrap();
+    assert_eq!(client.name, "Real");
+    assert_eq!(client.redirect_uris, ["http://localhost/callback"]);
+    // Another path of the same site has the same document, which names the first.
+    let other = site.url().as_str().replace("/client", "/other");
+    let found = ground.find(&other.parse().unwrap()).await;
+    refused_client(found, "differs from its address");
+    let guarded = Web::new(&ClientDocumentsConfig::default()).unwrap();
+    let ground = Ground::over(Arc::new(guarded), |_| {}).await;
+    let found = ground.find(&site.url().as_str().parse().unwrap()).await;
+    refused_client(found, "not out on the Internet");
+}
+
+#[track_caller]
+fn refused_client(found: Result<Client, ClientFault>, part: &str) {
+    match found {
+        Err(ClientFault::Document(text)) => assert!(text.contains(part), "{text}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
