@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     oauth::{Clients, OAuthError, clients::register::LARGEST},
+    quota::Tier,
     telemetry::record::Ending,
 };
 
@@ -117,6 +118,9 @@ fn refused(edge: &Edge, error: OAuthError) -> Response<Body> {
         | OAuthError::InvalidClientMetadata(_) => (Ending::Refused, None),
     };
     edge.record.ended(ending, Some(error.code()));
+    if matches!(error, OAuthError::SlowDown(_)) {
+        edge.record.fields().tier = Some(Tier::Registration.as_str());
+    }
     let text = json!({ "error": error.code(), "error_description": error.description() });
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = answer(status, text.to_string());

@@ -14,12 +14,13 @@ use self::documents::{block_after, blocks, commands, read, words_of};
 use crate::cli::Place;
 
 /// What people read, besides the generated pages.
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/adding-an-upstream.md",
+    "docs/clients.md",
     "docs/operations.md",
     "docs/threat-model.md",
     "docs/cli.md",
@@ -138,7 +139,7 @@ fn commands_in_documents_exist() {
             let names: Vec<&str> = words.iter().map(String::as_str).collect();
             let group = matches!(
                 names[0],
-                "license" | "credential" | "key" | "tool" | "config"
+                "license" | "client" | "credential" | "key" | "tool" | "config"
             );
             let mut line = names[..names.len().min(1 + usize::from(group))].to_vec();
             if line.last() == Some(&"…") {

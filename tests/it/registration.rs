@@ -1,7 +1,6 @@
 //! `POST /register` over the wire: who may ask, what comes back, what is refused and how.
 
 use serde_json::{Value, json};
-use wicketgate::clock::SystemClock;
 
 use crate::support::{gateway::Setup, oracle::Ground, wire::Answer};
 
@@ -101,7 +100,6 @@ async fn a_page_of_any_origin_may_register() {
 #[tokio::test]
 async fn o_09_a_flood_is_limited_and_calls_go_on() {
     let mut ground = Ground::with(|setup: &mut Setup| {
-        setup.clock = std::sync::Arc::new(SystemClock::new());
         setup.more = "auth:\n  oauth:\n    registration: { limit: 5/h }\n".into();
     })
     .await;
