@@ -69,27 +69,27 @@ pub async fn run(desk: &Desk, args: AddArgs) -> Result<(), Failure> {
     let (client, secret) = made.map_err(Failure::failed)?;
     opened.store.add_client(&client, &desk.stamp()).await?;
 
-    let origin = opened.loaded.config.public_origin();
+    let config = &opened.loaded.config;
+    let (origin, connector) = (config.public_origin(), config.connector_url());
     let mut machine = to_json(&client);
-    machine["connector_url"] = opened.loaded.config.connector_url().into();
-    machine["authorization_endpoint"] = format!("{origin}/authorize").into();
-    machine["token_endpoint"] = format!("{origin}/token").into();
-    let mut human = format!(
-        "client id      {} ({}, {})",
+    machine["connector_url"] = json!(connector);
+    machine["authorization_endpoint"] = json!(format!("{origin}/authorize"));
+    machine["token_endpoint"] = json!(format!("{origin}/token"));
+    let mut shown = String::new();
+    if let Some(secret) = &secret {
+        machine["client_secret"] = json!(secret.expose());
+        shown = format!(
+            "client secret  {}   (shown this once: only its digest is kept)\n",
+            secret.expose()
+        );
+    }
+    let human = format!(
+        "client id      {} ({}, {})\n{shown}connector      {connector}\n\
+         authorize at   {origin}/authorize\ntokens at      {origin}/token",
         client.id,
         client.name,
-        client.auth.as_str()
+        client.auth.as_str(),
     );
-    if let Some(secret) = &secret {
-        machine["client_secret"] = secret.expose().into();
-        human.push_str("\nclient secret  ");
-        human.push_str(secret.expose());
-        human.push_str("   (shown this once: only its digest is kept)");
-    }
-    human.push_str(&format!(
-        "\nconnector      {}\nauthorize at   {origin}/authorize\ntokens at      {origin}/token",
-        opened.loaded.config.connector_url()
-    ));
     desk.output.show(&machine, human);
     if !oauth.enabled {
         desk.output
