@@ -26,6 +26,7 @@ use url::Url;
 
 use self::{
     clients::{ClientName, table::CLIENTS},
+    findings::Check,
     play::{Play, Reached, ToolCall},
     probe::Web,
     report::{Outcome, Report},
@@ -82,13 +83,15 @@ pub async fn run(desk: &Desk, args: DoctorArgs) -> Result<(), Failure> {
     }
     let wanted = |name| args.client.is_empty() || args.client.contains(&name);
     let mut clients = Vec::new();
+    let mut key = key.as_ref();
+    let signed_in = key.is_some();
     for profile in CLIENTS.iter().filter(|profile| wanted(profile.name)) {
         let mut play = Play {
             profile,
             web: &web,
             pasted: &args.url,
             connector: &connector,
-            key: key.as_ref(),
+            key,
             call: call.as_ref(),
             entropy: &*desk.entropy,
             reached: Reached::Start,
@@ -96,6 +99,10 @@ pub async fn run(desk: &Desk, args: DoctorArgs) -> Result<(), Failure> {
         };
         play.whole().await;
         let outcome = Outcome::new(profile.name, profile.title, play.reached, play.findings);
+        if outcome.has(Check::KeyRefused) {
+            // Typed again for each client, a wrong key would look like a search for one.
+            key = None;
+        }
         desk.output
             .note(format_args!("{}: {}", outcome.title, outcome.word()));
         clients.push(outcome);
@@ -105,7 +112,7 @@ pub async fn run(desk: &Desk, args: DoctorArgs) -> Result<(), Failure> {
     let failing = clients.iter().filter(|outcome| !outcome.passed).count();
     let report = Report {
         connector: args.url,
-        signed_in: key.is_some(),
+        signed_in,
         passed: failing == 0,
         clients,
     };

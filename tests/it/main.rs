@@ -14,6 +14,8 @@ mod cancellation;
 mod cli;
 mod config_files;
 mod daily_quota;
+mod doctor;
+mod doctor_breaks;
 mod every_route_is_closed;
 mod first_contact;
 mod hostile_body;

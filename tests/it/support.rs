@@ -2,6 +2,7 @@
 //! protocol's own schemas.
 
 pub(crate) mod browser;
+pub(crate) mod breakable;
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod frames;

@@ -165,12 +165,17 @@ impl Finding {
 
     /// Why this client minds.
     pub fn why(&self) -> String {
-        self.filled(advice::of(self.check).0)
+        self.why_of(self.client)
+    }
+
+    /// The same about others who mind it too.
+    pub fn why_of(&self, client: &str) -> String {
+        self.filled(advice::of(self.check).0, client)
     }
 
     /// What to change, in one sentence.
     pub fn fix(&self) -> String {
-        self.filled(advice::of(self.check).1)
+        self.filled(advice::of(self.check).1, self.client)
     }
 
     /// The word of the check in JSON.
@@ -182,8 +187,8 @@ impl Finding {
             .to_owned()
     }
 
-    fn filled(&self, text: &str) -> String {
-        text.replace("{client}", self.client)
+    fn filled(&self, text: &str, client: &str) -> String {
+        text.replace("{client}", client)
             .replace("{wanted}", &self.wanted)
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     clients::ClientName,
-    findings::{Finding, Severity},
+    findings::{Check, Finding, Severity},
     play::Reached,
 };
 use crate::cli::output::{self, Tone};
@@ -57,10 +57,19 @@ impl Outcome {
         }
     }
 
+    /// Was this found?
+    pub fn has(&self, check: Check) -> bool {
+        self.findings.iter().any(|finding| finding.check == check)
+    }
+
     /// The word for people.
     pub fn word(&self) -> String {
         if !self.passed {
-            return format!("fails after {}", place(self.reached));
+            return match place(self.reached) {
+                Some(place) => format!("fails after {place}"),
+                None if self.reached == Reached::Start => "fails at the start".to_owned(),
+                None => "connects, but not for long".to_owned(),
+            };
         }
         let warnings = match self.findings.len() {
             0 => String::new(),
@@ -79,17 +88,16 @@ impl Outcome {
     }
 }
 
-const fn place(reached: Reached) -> &'static str {
-    match reached {
-        Reached::Start => "the start",
+const fn place(reached: Reached) -> Option<&'static str> {
+    Some(match reached {
+        Reached::Start | Reached::Everything => return None,
         Reached::Challenge => "the challenge",
         Reached::Metadata => "discovery",
         Reached::Registration => "registration",
         Reached::SignInPage => "the sign-in page",
         Reached::Tokens => "sign-in",
         Reached::Call => "the first call",
-        Reached::Everything => "everything",
-    }
+    })
 }
 
 impl Report {
@@ -107,7 +115,7 @@ impl Report {
         for outcome in self.clients.iter().filter(|outcome| !outcome.passed) {
             let _ = write!(text, "\n\n{}", outcome.title);
             for finding in outcome.of(Severity::Fault) {
-                text.push_str(&paragraph(Tone::Bad, "fails", finding));
+                text.push_str(&paragraph(Tone::Bad, "fails", finding, &finding.why()));
             }
         }
         let warnings = self.warnings();
@@ -115,7 +123,14 @@ impl Report {
             text.push_str("\n\nWarnings");
         }
         for (finding, titles) in warnings {
-            text.push_str(&paragraph(Tone::Doubtful, &titles.join(", "), finding));
+            let (head, why) = if titles.len() == 1 {
+                (titles[0].to_owned(), finding.why())
+            } else if titles.len() == self.clients.len() {
+                ("All clients".to_owned(), finding.why_of("each of them"))
+            } else {
+                (titles.join(", "), finding.why_of("each of them"))
+            };
+            text.push_str(&paragraph(Tone::Doubtful, &head, finding, &why));
         }
         text
     }
@@ -141,7 +156,7 @@ impl Report {
     }
 }
 
-fn paragraph(tone: Tone, head: &str, finding: &Finding) -> String {
+fn paragraph(tone: Tone, head: &str, finding: &Finding, why: &str) -> String {
     let mut text = format!(
         "\n  {} {}",
         output::toned(tone, &format!("{head}:")),
@@ -149,7 +164,7 @@ fn paragraph(tone: Tone, head: &str, finding: &Finding) -> String {
     );
     let rest = [
         (Tone::Plain, "seen:", finding.seen.clone()),
-        (Tone::Plain, "why:", finding.why()),
+        (Tone::Plain, "why:", why.to_owned()),
         (Tone::Good, "fix:", finding.fix()),
     ];
     for (tone, word, line) in rest {
@@ -162,7 +177,6 @@ fn paragraph(tone: Tone, head: &str, finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::findings::Check;
 
     #[test]
     fn a_warning_of_many_clients_is_told_once() {
@@ -178,7 +192,7 @@ mod tests {
         };
         let text = report.text();
         assert_eq!(text.matches("page_cacheable").count(), 1, "{text}");
-        assert!(text.contains("One, Two:"), "{text}");
+        assert!(text.contains("All clients:"), "{text}");
         assert!(text.contains("pass, up to sign-in, 1 warning"), "{text}");
     }
 }

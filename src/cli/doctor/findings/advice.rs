@@ -171,7 +171,7 @@ pub(super) const fn of(check: Check) -> (&'static str, &'static str) {
             "accept `grant_type=refresh_token` with `client_id` and `resource` from public clients; it was answered with {wanted}",
         ),
         Check::RefreshRace => (
-            "{client} refreshes from more than one place at once, and one of them loses its connection",
+            "when {client} refreshes from two places at once, one of them loses its connection",
             "answer a refresh token again with a working pair as long as its successor is unused, instead of at most once",
         ),
         Check::ReplayAccepted => (
