@@ -25,6 +25,16 @@ async function disconnect(page, name) {
   if (!new URL(page.url()).pathname.endsWith('/account') && await sure.count()) await sure.first().click();
 }
 
+// Reloads until the page says it.
+async function shows(page, words, wanted) {
+  for (let tries = 40; tries > 0; tries -= 1) {
+    if (wanted.test(await words())) return;
+    await page.waitForTimeout(500);
+    await page.reload();
+  }
+  throw new Error(`not ${wanted}: ${await words()}`);
+}
+
 export const journeys = {
   async 'the account wants the key first'({ open, origin, look, key }) {
     const page = await (await open()).newPage();
@@ -45,6 +55,8 @@ export const journeys = {
     assert.match(words, /Ledger Desk/);
     assert.match(words, /Cargo Desk/);
     assert.ok(await page.locator('svg, meter, progress').count() > 0, 'a chart of the use');
+    // What is counted is written every few seconds.
+    await shows(page, () => entry(page, 'Ledger Desk').innerText(), /Calls\s+1\b/);
     await look(page, 'account');
     await disconnect(page, 'Ledger Desk');
     await page.goto(`${origin}/account`);
