@@ -8,6 +8,7 @@ pub mod clients;
 pub mod error;
 pub mod form;
 pub mod grants;
+mod patience;
 pub mod redirect;
 pub mod settings;
 

@@ -23,7 +23,10 @@ use self::{
     metadata::Terms,
     recall::{Found, Recall},
 };
-use super::Settings;
+use super::{
+    Settings,
+    patience::{Again, Patience},
+};
 use crate::{
     clock::SharedClock,
     crypto::{Pepper, TokenDigest, jwt::KeySet},
@@ -161,12 +164,17 @@ impl Clients {
     /// The same for the token endpoint, where a copy that counted within the last day will do while
     /// the document's host does not answer: whoever is connected stays so.
     pub async fn find_for_token(&self, id: &ClientId) -> Result<Client, ClientFault> {
-        match self.find(id).await {
-            Err(ClientFault::Unavailable) if id.is_document() => self
-                .documents
-                .stale(id.as_str())
-                .ok_or(ClientFault::Unavailable),
-            found => found,
+        let patience = Patience::new();
+        loop {
+            match self.find(id).await {
+                Err(ClientFault::Unavailable) if id.is_document() => {
+                    let stale = self.documents.stale(id.as_str());
+                    return stale.ok_or(ClientFault::Unavailable);
+                }
+                // The store of our own is waited for, as everywhere at the token endpoint.
+                Err(ClientFault::Unavailable) if patience.pause().await == Again::Yes => {}
+                found => return found,
+            }
         }
     }
 

@@ -3,7 +3,6 @@
 //! Tokens leave here once and are kept as keyed digests only. A store that is away for a moment is
 //! waited for: a client that is told anything but tokens may throw away what it holds.
 
-mod patience;
 mod redeem;
 mod refresh;
 
@@ -11,9 +10,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 
-use self::patience::Patience;
 pub use self::{redeem::Redemption, refresh::Refreshal};
-use super::{Client, OAuthError, PlanSessions, Settings};
+use super::{Client, OAuthError, PlanSessions, Settings, patience::Patience};
 use crate::{
     clock::{SharedClock, Timestamp},
     crypto::{

@@ -147,20 +147,22 @@ async fn what_is_no_token_request_is_refused_in_the_words_of_rfc_6749() {
     }
     let lines = gateway.stop().await;
     let last: Vec<_> = lines.iter().rev().take(7).rev().collect();
-    let words: Vec<_> = last
+    let mut words: Vec<_> = last
         .iter()
         .map(|line| line["error"].as_str().unwrap())
         .collect();
+    // A line may be written just after the answer was read.
+    words.sort_unstable();
     assert_eq!(
         words,
         [
-            "method_not_allowed",
-            "unsupported_media_type",
-            "unsupported_media_type",
-            "unsupported_media_type",
             "body_too_large",
             "invalid_request",
+            "method_not_allowed",
             "secret_in_url",
+            "unsupported_media_type",
+            "unsupported_media_type",
+            "unsupported_media_type",
         ]
     );
     assert!(last.iter().all(|line| line["route"] == "/token"));

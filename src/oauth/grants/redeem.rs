@@ -4,12 +4,12 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Grants, Patience, Room, Tokens, UNUSABLE, patience::Again};
+use super::{Grants, Patience, Room, Tokens, UNUSABLE};
 use crate::{
     clock::Timestamp,
     crypto::{AuthorizationCode, TokenDigest},
     license::License,
-    oauth::{Client, OAuthError},
+    oauth::{Client, OAuthError, patience::Again},
     store::{CodeRecord, Redeemed, SessionRecord, Stamp, StoreError, TokenRecord},
 };
 
