@@ -119,7 +119,7 @@ impl Pages {
                     let address = back.refused(&self.settings.issuer, error);
                     let mut answer = self.sent_to(&address);
                     answer.ending = Ending::Refused;
-                    answer.word = Some("authorization_refused");
+                    answer.word = Some(error.code());
                     answer
                 }
             })),

@@ -6,10 +6,8 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{BrandingConfig, Config};
+use crate::config::{BrandingConfig, Config, branding::LogoKind};
 
-/// Largest logo.
-const LARGEST_LOGO: u64 = 256 << 10;
 /// The stylesheet but for the operator's colours.
 const STYLE: &str = include_str!("../../../templates/style.css");
 
@@ -92,63 +90,33 @@ impl Asset {
 }
 
 fn read_logo(path: &Path) -> Result<Asset, LogoFault> {
-    if fs::metadata(path)?.len() > LARGEST_LOGO {
+    if fs::metadata(path)?.len() > LogoKind::MAX_BYTES {
         return Err(LogoFault::Large);
     }
     let bytes = fs::read(path)?;
-    let kind = sniff(&bytes).ok_or(LogoFault::Kind)?;
-    Ok(Asset::new(bytes.into(), kind))
-}
-
-/// The media type by the bytes, whatever the file is called.
-fn sniff(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return Some("image/png");
-    }
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return Some("image/webp");
-    }
-    let text = std::str::from_utf8(bytes).ok()?;
-    let text = text.trim_start_matches('\u{feff}').trim_start();
-    (text.starts_with('<') && text.contains("<svg")).then_some("image/svg+xml")
+    let kind = LogoKind::of(&bytes).ok_or(LogoFault::Kind)?;
+    Ok(Asset::new(bytes.into(), kind.media_type()))
 }
 
 fn stylesheet(branding: &BrandingConfig) -> String {
-    let colours = |accent: &str| {
-        let accent = rgb(accent).unwrap_or([0x1f, 0x5f, 0xbf]);
-        let [r, g, b] = accent;
-        let on = if luminance(accent) > 0.18 {
-            "#111"
-        } else {
-            "#fff"
-        };
-        format!("--accent:#{r:02x}{g:02x}{b:02x};--on-accent:{on}")
+    // The configuration is only accepted with colours that carry this text well.
+    let colours = |accent: &str, on: &str| {
+        let accent = plain(accent);
+        format!("--accent:{accent};--on-accent:{on}")
     };
     format!(
         ":root{{{}}}\n@media (prefers-color-scheme:dark){{:root{{{}}}}}\n{STYLE}",
-        colours(&branding.accent),
-        colours(&branding.accent_dark)
+        colours(&branding.accent, "#fff"),
+        colours(&branding.accent_dark, "#111")
     )
 }
 
-/// `#rrggbb` as three numbers. Nothing else of a colour gets into the stylesheet.
-fn rgb(text: &str) -> Option<[u8; 3]> {
-    let digits = text.strip_prefix('#')?.to_ascii_lowercase();
-    HEXLOWER.decode(digits.as_bytes()).ok()?.try_into().ok()
-}
-
-/// Relative luminance (WCAG 2.2). At 0.18 black and white text have about the same contrast.
-fn luminance(rgb: [u8; 3]) -> f64 {
-    let linear = |channel: u8| {
-        let c = f64::from(channel) / 255.0;
-        if c <= 0.040_45 {
-            c / 12.92
-        } else {
-            ((c + 0.055) / 1.055).powf(2.4)
-        }
-    };
-    let [r, g, b] = rgb.map(linear);
-    0.2126f64.mul_add(r, 0.7152f64.mul_add(g, 0.0722 * b))
+/// Nothing but `#rrggbb` gets into the stylesheet.
+fn plain(colour: &str) -> &str {
+    let is_colour = colour
+        .strip_prefix('#')
+        .is_some_and(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    if is_colour { colour } else { "currentColor" }
 }
 
 #[cfg(test)]
@@ -156,32 +124,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_pictures_are_served() {
-        assert_eq!(sniff(b"\x89PNG\r\n\x1a\nrest"), Some("image/png"));
-        assert_eq!(sniff(b"RIFF\0\0\0\0WEBPVP8 "), Some("image/webp"));
-        let svg = b"<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\"/>";
-        assert_eq!(sniff(svg), Some("image/svg+xml"));
-        for other in [
-            &b"<html><script>"[..],
-            b"GIF89a",
-            b"",
-            b"\xff\xd8\xff\xe0",
-            b"svg",
-        ] {
-            assert_eq!(sniff(other), None);
-        }
-    }
-
-    #[test]
-    fn colours_are_colours_and_text_on_them_can_be_read() {
+    fn only_colours_get_into_the_stylesheet() {
         let style = |accent: &str| {
             stylesheet(&BrandingConfig {
                 accent: accent.into(),
                 ..BrandingConfig::default()
             })
         };
-        assert!(style("#1F5FBF").starts_with(":root{--accent:#1f5fbf;--on-accent:#fff}"));
-        assert!(style("#ffee00").starts_with(":root{--accent:#ffee00;--on-accent:#111}"));
+        assert!(style("#123456").starts_with(":root{--accent:#123456;--on-accent:#fff}"));
         assert!(!style("red;}body{display:none").contains("display:none}"));
+        assert!(!style("#12345é").contains('é'));
     }
 }

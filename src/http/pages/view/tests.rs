@@ -51,3 +51,57 @@ fn a_chart_has_seven_days_and_never_overflows() {
     assert_eq!(heights, [0, 0, 0, 0, 5, 0, 100]);
     assert!(usage.days.iter().all(|bar| bar.y + bar.height == 100));
 }
+
+fn consent(name: &str, origin: Origin, to: To) -> String {
+    let brand = Brand {
+        name: "Acme".into(),
+        style: "/style.css".into(),
+        logo: None,
+        support: None,
+        key_hint: None,
+    };
+    let changing = |reads, changes| Reach {
+        title: "CRM".into(),
+        reads,
+        changes,
+        tools: Vec::new(),
+    };
+    let view = ConsentView {
+        brand: &brand,
+        who: Who {
+            name: name.into(),
+            origin,
+            to,
+        },
+        reach: vec![changing(0, 1), changing(1, 2)],
+        scope: Scope::Tools,
+        idle: "30 days".into(),
+        absolute: "90 days".into(),
+        hint: "wgl_abcd…wxyz",
+        hidden: vec![("state", "\"><script>".into())],
+    };
+    view.render().unwrap()
+}
+
+#[test]
+fn o_20_a_person_is_told_how_much_is_known_about_an_app() {
+    let site = || To::Site("app.test".into());
+    let listed = consent("App", Origin::Listed("app.test".into()), site());
+    assert!(listed.contains("Known publisher") && !listed.contains("Careful:"));
+    let page = consent("App", Origin::Page("evil.test".into()), site());
+    assert!(page.contains("page at <strong>evil.test</strong>"));
+    assert!(page.contains("does not know this publisher") && !page.contains("Known publisher"));
+    let added = consent("App", Origin::Added, To::ThisComputer);
+    assert!(added.contains("added by Acme"));
+    assert!(added.contains("any program on this computer"));
+    let program = consent("<b>App", Origin::Registered, To::Program("cursor".into()));
+    assert!(program.contains("<strong>cursor://</strong>"));
+    for text in [
+        "1 tool that can change things",
+        "2 that can change things",
+        "and 3 more",
+    ] {
+        assert!(program.contains(text), "{text}");
+    }
+    assert!(!program.contains("<b>App") && !program.contains("<script>"));
+}
