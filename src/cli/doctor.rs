@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod findings;
 pub mod first;
 pub mod forms;
+pub mod jar;
 pub mod journey;
 pub mod message;
 pub mod play;
@@ -16,6 +17,7 @@ pub mod registration;
 pub mod report;
 pub mod server;
 pub mod sign_in;
+pub mod token_answer;
 pub mod tokens;
 
 use std::path::PathBuf;

@@ -24,6 +24,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/operations.md",
     "docs/threat-model.md",
     "docs/cli.md",
+    "docs/doctor.md",
 ];
 
 /// A directory with the README's configuration and a master key.

@@ -149,6 +149,15 @@ pub enum PkceRule {
     NotDenied,
 }
 
+/// What a server that does not list `none` for its token endpoint means to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoneRule {
+    /// No place for a client without a secret.
+    Needed,
+    /// Nothing: it sends no secret and sees.
+    Unchecked,
+}
+
 /// The document the client calls itself by (Client ID Metadata Document).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Document {
@@ -248,6 +257,8 @@ pub struct Profile {
     pub iss_rule: IssRule,
     /// The check of S256.
     pub pkce_rule: PkceRule,
+    /// The check of `none`.
+    pub none_rule: NoneRule,
     /// The document it may call itself by.
     pub document: Document,
     /// What it registers as name.

@@ -3,11 +3,12 @@
 
 use super::{
     discovery::Found,
+    jar::Jar,
     message::Wire,
     play::{Play, Reached, Stopped},
     registration::Registered,
-    sign_in::Jar,
-    tokens::{Party, Tokens},
+    token_answer::Tokens,
+    tokens::Party,
 };
 
 impl Play<'_> {

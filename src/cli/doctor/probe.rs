@@ -4,7 +4,7 @@
 //! name besides may only be public, or, for a connector on loopback, on loopback too: no document
 //! of a stranger makes this program talk to the operator's own network.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -18,7 +18,7 @@ use url::{Host, Url};
 use crate::{
     cli::failure::Failure,
     egress::{
-        EgressClient, EgressError, EgressProfile, EgressRequest, Scheme,
+        EgressClient, EgressError, EgressProfile, EgressRequest, EgressSetupError, Scheme,
         body::{BODY_IDLE, read_body},
     },
 };
@@ -155,6 +155,9 @@ pub enum NoReply {
         "the address is not asked: it is not https, or a private address the command line does not name"
     )]
     Refused,
+    /// This machine cannot make one.
+    #[error("{EgressSetupError}")]
+    NoClient,
     /// There was none.
     #[error("no answer: {0}")]
     Failed(EgressError),
@@ -163,21 +166,14 @@ pub enum NoReply {
 /// The way out.
 pub struct Web {
     home: Url,
-    own: EgressClient,
-    foreign: EgressClient,
-    loopback: Option<EgressClient>,
+    own: OnceLock<Option<EgressClient>>,
+    foreign: OnceLock<Option<EgressClient>>,
+    loopback: OnceLock<Option<EgressClient>>,
 }
 
 impl Web {
     /// For this connector.
     pub fn new(home: &Url) -> Result<Self, Failure> {
-        let make = |scheme, networks: &[&str]| {
-            EgressClient::for_upstream(&EgressProfile {
-                allow_special_use: networks.iter().filter_map(|net| net.parse().ok()).collect(),
-                ..EgressProfile::new(scheme)
-            })
-            .map_err(Failure::failed)
-        };
         let at_home = is_loopback(home);
         if home.scheme() != "https" && !(home.scheme() == "http" && at_home) {
             return Err(
@@ -187,24 +183,38 @@ impl Web {
         }
         Ok(Self {
             home: home.clone(),
-            own: make(Scheme::Https, &["0.0.0.0/0", "::/0"])?,
-            foreign: make(Scheme::Https, &[])?,
-            loopback: if at_home {
-                Some(make(Scheme::Http, &["127.0.0.0/8", "::1/128"])?)
-            } else {
-                None
-            },
+            own: OnceLock::new(),
+            foreign: OnceLock::new(),
+            loopback: OnceLock::new(),
         })
+    }
+
+    /// The client for this address. Made when it is needed: trust in certificates takes a while to
+    /// read.
+    fn client(&self, url: &Url) -> Result<&EgressClient, NoReply> {
+        let (place, scheme, networks): (_, _, &[&str]) = match url.scheme() {
+            "http" if is_loopback(url) && is_loopback(&self.home) => {
+                (&self.loopback, Scheme::Http, &["127.0.0.0/8", "::1/128"])
+            }
+            "https" if url.host() == self.home.host() => {
+                (&self.own, Scheme::Https, &["0.0.0.0/0", "::/0"])
+            }
+            "https" => (&self.foreign, Scheme::Https, &[]),
+            _ => return Err(NoReply::Refused),
+        };
+        let made = place.get_or_init(|| {
+            EgressClient::for_upstream(&EgressProfile {
+                allow_special_use: networks.iter().filter_map(|net| net.parse().ok()).collect(),
+                ..EgressProfile::new(scheme)
+            })
+            .ok()
+        });
+        made.as_ref().ok_or(NoReply::NoClient)
     }
 
     /// Asks and waits for the answer.
     pub async fn ask(&self, ask: Ask) -> Result<Reply, NoReply> {
-        let client = match ask.url.scheme() {
-            "http" if is_loopback(&ask.url) => self.loopback.as_ref().ok_or(NoReply::Refused)?,
-            "https" if ask.url.host() == self.home.host() => &self.own,
-            "https" => &self.foreign,
-            _ => return Err(NoReply::Refused),
-        };
+        let client = self.client(&ask.url)?;
         let deadline = Instant::now() + PATIENCE;
         let (wanted, method) = (ask.wanted, ask.method.clone());
         let sent = client.send(EgressRequest {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    clients::{Document, IssuerRule, PkceRule, ResourceRule, ResourceSent},
+    clients::{Document, IssuerRule, NoneRule, PkceRule, ResourceRule, ResourceSent},
     findings::Check,
     play::{Play, Stopped, at_origin, place_of},
 };
@@ -71,7 +71,7 @@ impl Server {
             authorize: at_origin(place, "/authorize"),
             token: at_origin(place, "/token"),
             register: Some(at_origin(place, "/register")),
-            revoke: None,
+            revoke: Some(at_origin(place, "/revoke")),
             takes_none: true,
             documents: Documents::NotFetched,
             iss: Iss::NotPromised,
@@ -162,7 +162,10 @@ impl Play<'_> {
         let takes_none = has(&words("token_endpoint_auth_methods_supported"), "none");
         if !takes_none {
             let seen = "`token_endpoint_auth_methods_supported` lacks `none`";
-            return Err(self.stop(Check::NoneNotAdvertised, seen, place));
+            if self.profile.none_rule == NoneRule::Needed {
+                return Err(self.stop(Check::NoneNotAdvertised, seen, place));
+            }
+            self.warn(Check::NoneNotAdvertised, seen, &place);
         }
         Ok(Server {
             issuer: said.map(str::to_owned),

@@ -3,7 +3,7 @@
 //! the connector's own origin.
 
 use data_encoding::BASE64URL_NOPAD;
-use http::{HeaderMap, Method};
+use http::Method;
 use sha2::{Digest, Sha256};
 use url::Url;
 
@@ -12,6 +12,7 @@ use super::{
     discovery::Found,
     findings::Check,
     forms::{Form, forms},
+    jar::Jar,
     play::{Play, Reached, Stopped, origin_of, place_of},
     probe::{Ask, Reply},
     registration::Registered,
@@ -21,8 +22,6 @@ use crate::secret::SecretString;
 
 /// Most pages and redirects of one sign-in.
 const MOST_STEPS: usize = 12;
-/// Most cookies that are kept.
-const MOST_COOKIES: usize = 32;
 
 /// What the browser is sent back with.
 #[derive(Debug)]
@@ -31,31 +30,6 @@ pub struct Granted {
     pub code: SecretString,
     /// The PKCE verifier.
     pub verifier: SecretString,
-}
-
-/// The cookies of one browser at the connector's origin.
-#[derive(Default)]
-pub struct Jar(Vec<(String, String)>);
-
-impl Jar {
-    fn keep(&mut self, headers: &HeaderMap) {
-        for cookie in headers.get_all(http::header::SET_COOKIE) {
-            let pair = cookie.to_str().unwrap_or_default().split(';').next();
-            let Some((name, value)) = pair.and_then(|pair| pair.split_once('=')) else {
-                continue;
-            };
-            let name = name.trim();
-            self.0.retain(|(have, _)| have != name);
-            if !value.is_empty() && self.0.len() < MOST_COOKIES {
-                self.0.push((name.to_owned(), value.trim().to_owned()));
-            }
-        }
-    }
-
-    fn text(&self) -> String {
-        let pairs = self.0.iter().map(|(name, value)| format!("{name}={value}"));
-        pairs.collect::<Vec<_>>().join("; ")
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,7 +54,7 @@ impl Play<'_> {
         for _ in 0..MOST_STEPS {
             let home = at.origin() == start.origin();
             ask = ask.with(http::header::ACCEPT, "text/html");
-            if home && !jar.0.is_empty() {
+            if home && !jar.is_empty() {
                 ask = ask.with(http::header::COOKIE, &jar.text());
             }
             let reply = self.ask(ask).await?;

@@ -4,7 +4,7 @@
 use url::Url;
 
 use super::{
-    clients::{Renews, Workers},
+    clients::Workers,
     discovery::Found,
     findings::Check,
     message::Wire,
@@ -12,31 +12,9 @@ use super::{
     probe::{Ask, Reply},
     registration::Registered,
     sign_in::Granted,
+    token_answer::{Tokens, refusal, salvaged},
 };
 use crate::secret::SecretString;
-
-/// Below this many seconds a connection that is not renewed is too short.
-const SHORT: u64 = 3_600;
-
-/// What was issued.
-pub struct Tokens {
-    /// The access token.
-    pub access: SecretString,
-    /// The refresh token.
-    pub refresh: Option<SecretString>,
-}
-
-impl Tokens {
-    /// The same tokens again, to end their session with.
-    #[must_use]
-    pub fn again(&self) -> Self {
-        let copy = |token: &SecretString| SecretString::new(token.expose().clone());
-        Self {
-            access: copy(&self.access),
-            refresh: self.refresh.as_ref().map(copy),
-        }
-    }
-}
 
 /// What the token requests have in common.
 #[derive(Clone, Copy)]
@@ -65,7 +43,7 @@ impl Play<'_> {
             let seen = refusal(&reply);
             return Err(self.stop(Check::TokenRefused, &seen, &seen));
         }
-        let tokens = self.tokens(&reply)?;
+        let tokens = self.tokens_or_end(party, &reply).await?;
         self.lasts(&reply, &tokens);
         if !reply.header_has("cache-control", "no-store") {
             self.warn(Check::TokenCacheable, "no `Cache-Control: no-store`", "");
@@ -88,7 +66,7 @@ impl Play<'_> {
             let seen = refusal(&reply);
             return Err(self.stop(Check::RefreshRefused, &seen, &seen));
         }
-        let mut renewed = self.tokens(&reply)?;
+        let mut renewed = self.tokens_or_end(party, &reply).await?;
         if renewed.refresh.is_none() {
             // Left out means: the old one goes on (RFC 6749 section 6).
             renewed.refresh = tokens.refresh;
@@ -180,7 +158,11 @@ impl Play<'_> {
             ];
             let ask = Self::form(party, &endpoint, &fields);
             // What cannot be ended is seen by the call that follows.
-            let _ = self.web.ask(ask).await;
+            if let Ok(reply) = self.web.ask(ask).await
+                && matches!(reply.status.as_u16(), 404 | 405)
+            {
+                return None;
+            }
         }
         Some(())
     }
@@ -244,60 +226,12 @@ impl Play<'_> {
         Ask::form(url, fields)
     }
 
-    fn tokens(&mut self, reply: &Reply) -> Result<Tokens, Stopped> {
-        let wrong = |play: &mut Self, what: &str| play.stop(Check::TokenBroken, what, what);
-        if !reply.header_has("content-type", "json") {
-            return Err(wrong(self, "Content-Type is not application/json"));
+    /// The tokens; those in an answer that clients cannot read are ended at once.
+    async fn tokens_or_end(&mut self, party: Party<'_>, reply: &Reply) -> Result<Tokens, Stopped> {
+        let read = self.tokens(reply);
+        if let (Err(_), Some(broken)) = (&read, salvaged(reply)) {
+            self.revoke(party, &broken).await;
         }
-        let Some(value) = reply.json() else {
-            return Err(wrong(self, "the body is not JSON"));
-        };
-        let text = |name: &str| value.get(name).and_then(serde_json::Value::as_str);
-        let Some(access) = text("access_token") else {
-            return Err(wrong(self, "`access_token` is missing"));
-        };
-        if !text("token_type").is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
-            return Err(wrong(self, "`token_type` is not Bearer"));
-        }
-        Ok(Tokens {
-            access: SecretString::new(access.to_owned()),
-            refresh: text("refresh_token").map(|token| SecretString::new(token.to_owned())),
-        })
-    }
-
-    fn lasts(&mut self, reply: &Reply, tokens: &Tokens) {
-        let value = reply.json().unwrap_or_default();
-        let seconds = value.get("expires_in").and_then(serde_json::Value::as_u64);
-        let Some(seconds) = seconds else {
-            self.warn(
-                Check::TokenBroken,
-                "`expires_in` is missing",
-                "`expires_in` is missing",
-            );
-            return;
-        };
-        let seen = format!("`expires_in` is {seconds}");
-        if self.profile.renews == Renews::Unreliably && seconds < SHORT {
-            self.warn(Check::ExpiresSoon, &seen, "");
-        }
-        if tokens.refresh.is_none() {
-            self.fault(
-                Check::RefreshMissing,
-                format!("{seen}, no `refresh_token`"),
-                "",
-            );
-        }
-    }
-}
-
-/// The status and the error word, never the body.
-fn refusal(reply: &Reply) -> String {
-    let status = reply.status.as_u16();
-    let value = reply.json().unwrap_or_default();
-    let word = value.get("error").and_then(serde_json::Value::as_str);
-    let is_word = |word: &&str| word.len() < 64 && word.bytes().all(|b| b.is_ascii_graphic());
-    match word.filter(is_word) {
-        Some(word) => format!("HTTP {status} `{word}`"),
-        None => format!("HTTP {status}"),
+        read
     }
 }

@@ -2,8 +2,9 @@
 //! taken from the SDK the client is built on, in its strictest reading.
 
 use super::{
-    Browser, ClientName, Document, First, IssRule, IssuerRule, NoMetadata, PkceRule, Place,
-    Profile, Renews, ResourceRule, ResourceSent, SecretUse, ServerError, Speaks, Unnamed, Workers,
+    Browser, ClientName, Document, First, IssRule, IssuerRule, NoMetadata, NoneRule, PkceRule,
+    Place, Profile, Renews, ResourceRule, ResourceSent, SecretUse, ServerError, Speaks, Unnamed,
+    Workers,
 };
 
 const SDK_PLACES: &[Place] = &[
@@ -54,6 +55,7 @@ const TYPESCRIPT_2: Profile = Profile {
     issuer_rule: IssuerRule::ExactButOwnSlash,
     iss_rule: IssRule::WhenPromised,
     pkce_rule: PkceRule::NotDenied,
+    none_rule: NoneRule::Unchecked,
     document: Document::None,
     client_name: "TypeScript SDK 2 client",
     redirect_uris: &["http://127.0.0.1:{port}/callback"],
@@ -105,6 +107,7 @@ pub const CLIENTS: [Profile; 13] = [
         issuer_rule: IssuerRule::Exact,
         iss_rule: IssRule::Unchecked,
         pkce_rule: PkceRule::Advertised,
+        none_rule: NoneRule::Needed,
         document: Document::At {
             id: "https://claude.ai/oauth/mcp-oauth-client-metadata",
             needs_none: true,
@@ -139,6 +142,7 @@ pub const CLIENTS: [Profile; 13] = [
         issuer_rule: IssuerRule::Exact,
         iss_rule: IssRule::Unchecked,
         pkce_rule: PkceRule::Advertised,
+        none_rule: NoneRule::Needed,
         document: Document::PerConnector,
         client_name: "ChatGPT",
         redirect_uris: &["https://chatgpt.com/connector/oauth/{random}"],
@@ -151,6 +155,7 @@ pub const CLIENTS: [Profile; 13] = [
     Profile {
         name: ClientName::Cursor,
         title: "Cursor",
+        none_rule: NoneRule::Needed,
         client_name: "Cursor",
         redirect_uris: &[
             "cursor://anysphere.cursor-mcp/oauth/callback",
@@ -164,6 +169,7 @@ pub const CLIENTS: [Profile; 13] = [
     Profile {
         name: ClientName::Vscode,
         title: "VS Code",
+        none_rule: NoneRule::Needed,
         issuer_rule: IssuerRule::Exact,
         iss_rule: IssRule::Unchecked,
         document: Document::At {
@@ -195,6 +201,7 @@ pub const CLIENTS: [Profile; 13] = [
         resource_sent: ResourceSent::Pasted,
         issuer_rule: IssuerRule::Exact,
         iss_rule: IssRule::Always,
+        none_rule: NoneRule::Needed,
         client_name: "Gemini CLI MCP Client",
         redirect_uris: &["http://localhost:7777/oauth/callback"],
         application_type: None,

@@ -184,7 +184,9 @@ impl Breakable {
             }
             Some(Break::TokensAsForm) => {
                 let form = [("content-type", "application/x-www-form-urlencoded")];
-                return answer(200, &form, "access_token=CANARY-form&token_type=bearer");
+                let body =
+                    format!("access_token=CANARY-at-{session}-{generation}&token_type=bearer");
+                return answer(200, &form, body);
             }
             Some(Break::Cacheable) => return json_answer(200, &[], &pair),
             _ => {}
