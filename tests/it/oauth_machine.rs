@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use proptest::{collection::vec, prelude::*, test_runner::Config};
 use wicketgate::{
     auth::{AuthError, AuthParts, Authenticator, Circumstances, Issuers, LicenseKeys, Watcher},
-    clock::{Clock, ManualClock, Timestamp},
+    clock::{Clock, ManualClock, SharedClock, Timestamp},
     config::auth::{ClientDocumentsConfig, RegistrationConfig},
     crypto::{LogKey, Pepper, SuccessorKey},
     entropy::{OsEntropy, SharedEntropy},
@@ -139,17 +139,17 @@ impl World {
             settings: Arc::new(settings),
             plans: Arc::new(ArcSwap::from_pointee(HashMap::new())),
         });
-        let shared: wicketgate::clock::SharedClock = clock.clone();
-        let issuers = Issuers::new(&[], RESOURCE, pepper.clone(), &shared).unwrap();
+        let time: SharedClock = clock.clone();
+        let issuers = Issuers::new(&[], RESOURCE, pepper.clone(), &time).unwrap();
         let authenticator = Arc::new(Authenticator::new(AuthParts {
             store: store.clone(),
-            issuers,
             pepper,
             log_key: LogKey::new([3; 32]),
             clock: clock.clone(),
             metrics: Metrics::new(),
             resource: RESOURCE.into(),
             license_keys: LicenseKeys::Accepted,
+            issuers,
         }));
         let watcher = Watcher::new(store.clone(), Arc::clone(&authenticator), Vec::new());
         Self {
@@ -206,7 +206,8 @@ impl World {
         };
         match self.authenticator.authenticate(token, &here).await {
             Ok(_) => true,
-            Err(AuthError::Refused | AuthError::InsufficientScope) => false,
+            Err(AuthError::Refused) => false,
+            Err(AuthError::InsufficientScope) => panic!("there is no issuer"),
             Err(AuthError::Unavailable) => panic!("the store is there"),
         }
     }
