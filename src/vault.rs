@@ -8,7 +8,6 @@ mod roots;
 mod write;
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -16,7 +15,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use quick_cache::sync::Cache;
 
 pub use self::{error::VaultError, roots::Rewrapped};
@@ -27,7 +25,6 @@ use crate::{
     entropy::SharedEntropy,
     ids::CredentialId,
     names::UpstreamName,
-    secret::{SecretBytes, SecretString},
     store::{Store, Tenant},
     upstream::OpenedCredential,
 };
@@ -63,7 +60,6 @@ pub struct Vault {
     cursor_key: CursorKey,
     successor_key: SuccessorKey,
     form_key: FormKey,
-    configured: ArcSwap<Configured>,
     opened: Cache<Place, Remembered>,
     /// Rises when everything is forgotten: what was being read meanwhile is filed under the old
     /// number and never found.
@@ -71,8 +67,6 @@ pub struct Vault {
     /// The highest generation seen of each credential, so that an older one is noticed.
     generations: Cache<CredentialId, u64>,
 }
-
-type Configured = HashMap<UpstreamName, Arc<OpenedCredential>>;
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Place {
@@ -89,14 +83,11 @@ struct Remembered {
 }
 
 impl Vault {
-    /// Opens the root secrets, or makes them in an empty store, and checks every master key.
-    ///
-    /// `configured` are the secrets that stand in the configuration. Writes nothing when a master
-    /// key is wrong.
+    /// Opens the root secrets, or makes them in an empty store, and checks every master key. Writes
+    /// nothing when one is wrong.
     pub async fn bootstrap(
         store: Store,
         keyring: Keyring,
-        configured: &HashMap<UpstreamName, SecretString>,
         clock: SharedClock,
         entropy: SharedEntropy,
     ) -> Result<Self, VaultError> {
@@ -107,7 +98,6 @@ impl Vault {
             cursor_key: root.cursor_key(),
             successor_key: root.successor_key(),
             form_key: root.form_key(),
-            configured: ArcSwap::from_pointee(opened(configured)),
             opened: Cache::new(REMEMBERED),
             era: AtomicU64::new(0),
             generations: Cache::new(REMEMBERED),
@@ -143,11 +133,6 @@ impl Vault {
         &self.form_key
     }
 
-    /// The secrets of the configuration are now these.
-    pub fn replace_configured(&self, configured: &HashMap<UpstreamName, SecretString>) {
-        self.configured.store(Arc::new(opened(configured)));
-    }
-
     /// Forgets every opened credential; the next caller reads it again. For a risen
     /// [`Store::epoch`].
     pub fn forget(&self) {
@@ -155,8 +140,8 @@ impl Vault {
         self.opened.clear();
     }
 
-    /// The credential with which this caller's request goes upstream: the configuration's, else the
-    /// license's own, else the operator's.
+    /// The credential with which this caller's request goes upstream: the license's own, else the
+    /// operator's. One that stands in the configuration never comes here.
     pub async fn open(
         &self,
         caller: &Principal,
@@ -174,16 +159,6 @@ impl Vault {
     ) -> Result<Arc<OpenedCredential>, VaultError> {
         self.open_first(&[Tenant::Operator], upstream).await
     }
-}
-
-fn opened(configured: &HashMap<UpstreamName, SecretString>) -> Configured {
-    let open = |secret: &SecretString| OpenedCredential {
-        secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
-        generation: 0,
-    };
-    let all = configured.iter();
-    all.map(|(name, secret)| (name.clone(), Arc::new(open(secret))))
-        .collect()
 }
 
 impl std::fmt::Debug for Vault {

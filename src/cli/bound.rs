@@ -10,22 +10,25 @@ use crate::{
     egress::install_tls_provider,
     names::UpstreamName,
     schema::OutputSchema,
+    secret::SecretString,
     upstream::{
-        BoundTool,
+        BoundTool, OpenedCredential,
         answer::OutputCheck,
         kinds::{BindFault, KindParts, bind},
     },
 };
 
-/// Makes the tools of one upstream. Sends nothing.
+/// Makes the tools of one upstream, with its secret where that stands in the configuration. Sends
+/// nothing; without the secret nothing can be sent that needs it.
 pub fn tools(
     desk: &Desk,
     name: &UpstreamName,
     config: &UpstreamConfig,
+    configured: Option<&SecretString>,
 ) -> Result<Vec<BoundTool>, BindFault> {
     install_tls_provider();
     let parts = KindParts {
-        configured: None,
+        configured: configured.map(OpenedCredential::configured),
         clock: Arc::clone(&desk.clock),
         entropy: Arc::clone(&desk.entropy),
         previous: None,
@@ -37,7 +40,7 @@ pub fn tools(
 /// What of the configuration's upstreams the gateway would refuse, in words.
 pub fn faults(desk: &Desk, config: &Config) -> Vec<String> {
     let fault = |(name, upstream)| {
-        let fault = tools(desk, name, upstream).err()?;
+        let fault = tools(desk, name, upstream, None).err()?;
         Some(format!("upstreams.{name}: {fault}"))
     };
     config.upstreams.iter().filter_map(fault).collect()

@@ -1,7 +1,6 @@
 //! What most commands begin with: load the configuration, open the store, open the vault.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -155,7 +154,6 @@ impl Desk {
         let vault = Box::pin(Vault::bootstrap(
             store.clone(),
             keyring,
-            &HashMap::new(),
             Arc::clone(&self.clock),
             Arc::clone(&self.entropy),
         ))
@@ -167,24 +165,24 @@ impl Desk {
         })
     }
 
-    /// The secrets of this upstream that stand outside the credential store.
+    /// The secret of this upstream, where it stands outside the credential store.
     pub fn configured(
         &self,
         config: &Config,
         upstream: &UpstreamName,
-    ) -> Result<HashMap<UpstreamName, SecretString>, Failure> {
+    ) -> Result<Option<SecretString>, Failure> {
         let source = config
             .upstreams
             .get(upstream)
             .and_then(|upstream| upstream.rest.as_ref()?.credential.as_ref()?.value.as_ref());
         let Some(source) = source else {
-            return Ok(HashMap::new());
+            return Ok(None);
         };
         let secret = self.resolve(
             &format!("upstreams.{upstream}.rest.credential.value"),
             source,
         )?;
-        Ok(HashMap::from([(upstream.clone(), secret)]))
+        Ok(Some(secret))
     }
 
     fn folder(&self) -> &Path {

@@ -14,7 +14,7 @@ use crate::{
     names::{PlanName, UpstreamName},
     quota::Rate,
     schema::OutputSchema,
-    secret::{SecretBytes, SecretString},
+    secret::SecretString,
     server::{Answers, Serving},
     upstream::{
         OpenedCredential, Site,
@@ -78,15 +78,9 @@ pub(super) fn serving(
         .collect();
     let mut bound = Vec::new();
     for (name, upstream) in &config.upstreams {
-        let secret = configured.get(name).map(|secret| {
-            let secret = SecretBytes::new(secret.expose().as_bytes().to_vec());
-            Arc::new(OpenedCredential {
-                secret,
-                generation: 0,
-            })
-        });
+        let secret = configured.get(name);
         let parts = KindParts {
-            configured: secret,
+            configured: secret.map(OpenedCredential::configured),
             clock: Arc::clone(shared.clock),
             entropy: Arc::clone(shared.entropy),
             previous: sites.get(name).map(|site| Arc::clone(site)),

@@ -3,6 +3,8 @@
 //! It goes to the upstream's own origin or nowhere; that is checked here once more, independently
 //! of how the request was built.
 
+use std::sync::Arc;
+
 use data_encoding::BASE64;
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use memchr::memmem;
@@ -13,7 +15,10 @@ use super::{
     Preview, UpstreamError,
     request::{BaseUrl, FilledRequest, RESERVED, is_reserved},
 };
-use crate::{config::CredentialConfig, secret::SecretBytes};
+use crate::{
+    config::CredentialConfig,
+    secret::{SecretBytes, SecretString},
+};
 
 /// What stands for a secret in a preview.
 const MASK: &str = "***";
@@ -44,6 +49,16 @@ pub struct OpenedCredential {
     pub secret: SecretBytes,
     /// Rises with every change; 0 for one read from the configuration.
     pub generation: u64,
+}
+
+impl OpenedCredential {
+    /// One that stands in the configuration.
+    pub fn configured(secret: &SecretString) -> Arc<Self> {
+        Arc::new(Self {
+            secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
+            generation: 0,
+        })
+    }
 }
 
 /// Why a `credential:` cannot be used.

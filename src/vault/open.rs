@@ -44,9 +44,6 @@ impl Vault {
         tenants: &[Tenant],
         upstream: &UpstreamName,
     ) -> Result<Arc<OpenedCredential>, VaultError> {
-        if let Some(credential) = self.configured.load().get(upstream) {
-            return Ok(Arc::clone(credential));
-        }
         for tenant in tenants {
             if let Some(credential) = self.remembered(*tenant, upstream).await? {
                 return Ok(credential);

@@ -6,6 +6,7 @@ use crate::{
     crypto::{LicenseKey, MasterKey, MasterKeyId, generate_master_key_text},
     entropy::SeededEntropy,
     ids::LicenseId,
+    secret::SecretString,
     store::{CredentialRecord, Removal, Stamp, StoreTarget},
 };
 
@@ -32,7 +33,7 @@ impl World {
     async fn vault(&self, keys: &[(&str, u64)]) -> Result<Vault, VaultError> {
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let entropy = self.entropy.clone();
-        Vault::bootstrap(store, ring(keys), &HashMap::new(), clock, entropy).await
+        Vault::bootstrap(store, ring(keys), clock, entropy).await
     }
 
     async fn record(&self) -> CredentialRecord {
@@ -197,7 +198,7 @@ async fn a_moved_changed_or_older_ciphertext_does_not_open() {
 }
 
 #[tokio::test]
-async fn the_configuration_comes_first_then_the_licenses_own_then_the_operators() {
+async fn the_licenses_own_comes_first_then_the_operators() {
     let world = World::new().await;
     let vault = world.vault(&[("a", 1)]).await.unwrap();
     let (mine, other) = (
@@ -215,10 +216,6 @@ async fn the_configuration_comes_first_then_the_licenses_own_then_the_operators(
     assert_eq!(open(mine).await, "mine");
     assert_eq!(open(other).await, "operator");
     assert_eq!(vault.list().await.unwrap().len(), 2);
-    vault.replace_configured(&HashMap::from([(ads(), secret("configured"))]));
-    assert_eq!(open(mine).await, "configured");
-    vault.replace_configured(&HashMap::new());
-    assert_eq!(open(mine).await, "mine");
     let gone = vault.delete_for(mine, &ads(), "cli").await;
     assert_eq!(
         (gone, open(mine).await),

@@ -1,7 +1,7 @@
 //! `wicketgate tool call`: one call as the operator, past no license and no limit. Checks the
 //! arguments exactly as the gateway does, and with `--dry-run` sends nothing.
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use crate::{
     config::{Config, UpstreamConfig},
     names::{ToolName, UpstreamName},
     schema::InputSchema,
+    secret::SecretString,
     upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, UpstreamError},
     vault::{OperatorAct, VaultError},
 };
@@ -35,30 +36,25 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
     let arguments = read_arguments(&args.args)?;
     if args.dry_run {
         let loaded = desk.load()?;
-        let tool = find(desk, &loaded.config, &args.name)?;
+        let tool = find(desk, &loaded.config, &args.name, |_| Ok(None))?;
         let request = prepare(&tool, &arguments)?.preview();
         desk.output.show(&request, text_of(&request));
         return Ok(());
     }
     let opened = desk.open().await?;
     let config = &opened.loaded.config;
-    let tool = find(desk, config, &args.name)?;
+    let secret = |upstream: &UpstreamName| desk.configured(config, upstream);
+    let tool = find(desk, config, &args.name, secret)?;
     let request = prepare(&tool, &arguments)?;
     let upstream = &tool.site.name;
-    let credential = match tool.site.credential {
-        Some(_) => {
-            opened
-                .vault
-                .replace_configured(&desk.configured(config, upstream)?);
-            Some(
-                opened
-                    .vault
-                    .operator_open(OperatorAct::at_command_line(), upstream)
-                    .await
-                    .map_err(|error| unopened(error, upstream))?,
-            )
+    let credential = match (&tool.site.credential, &tool.site.configured) {
+        (None, _) => None,
+        (Some(_), Some(configured)) => Some(Arc::clone(configured)),
+        (Some(_), None) => {
+            let act = OperatorAct::at_command_line();
+            let stored = opened.vault.operator_open(act, upstream).await;
+            Some(stored.map_err(|error| unopened(error, upstream))?)
         }
-        None => None,
     };
     let most = config.limits.call_timeout.duration();
     let patience = tool.definition.timeout.map_or(most, |own| own.min(most));
@@ -70,7 +66,12 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn find(desk: &Desk, config: &Config, name: &ToolName) -> Result<BoundTool, Failure> {
+fn find(
+    desk: &Desk,
+    config: &Config,
+    name: &ToolName,
+    secret: impl FnOnce(&UpstreamName) -> Result<Option<SecretString>, Failure>,
+) -> Result<BoundTool, Failure> {
     let has = |upstream: &UpstreamConfig| {
         upstream
             .rest
@@ -83,7 +84,7 @@ fn find(desk: &Desk, config: &Config, name: &ToolName) -> Result<BoundTool, Fail
         .iter()
         .find(|(_, upstream)| has(upstream))
         .ok_or_else(|| unknown(name))?;
-    bound::tools(desk, site, upstream)
+    bound::tools(desk, site, upstream, secret(site)?.as_ref())
         .map_err(|fault| Failure::bad_configuration(format_args!("upstreams.{site}: {fault}")))?
         .into_iter()
         .find(|tool| tool.definition.name == *name)

@@ -140,7 +140,6 @@ impl TestGateway {
         let vault = Vault::bootstrap(
             store.clone(),
             keyring,
-            &std::collections::HashMap::new(),
             Arc::clone(&setup.clock),
             Arc::clone(&entropy),
         )
