@@ -63,18 +63,28 @@ impl Settings {
     }
 
     /// Does a client mean our connector (RFC 8707 section 2)? Some write scheme or host in capitals,
-    /// or end with a slash; nothing else is the same.
+    /// the port that the scheme implies, or a slash at the end; nothing else is the same.
     pub fn is_resource(&self, named: &str) -> bool {
         let named = named.strip_suffix('/').unwrap_or(named);
-        let (Some(origin), Some(path)) = (
-            named.get(..self.issuer.len()),
-            named.get(self.issuer.len()..),
-        ) else {
-            return false;
+        let path = self.resource.strip_prefix(&self.issuer);
+        let is_at = |origin: &str| {
+            named
+                .get(..origin.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(origin))
+                && named.get(origin.len()..) == path
         };
-        origin.eq_ignore_ascii_case(&self.issuer)
-            && self.resource.strip_prefix(&self.issuer) == Some(path)
+        let implied = match self.issuer.split_once("://") {
+            Some(("https", host)) if !has_port(host) => Some(":443"),
+            Some(("http", host)) if !has_port(host) => Some(":80"),
+            _ => None,
+        };
+        is_at(&self.issuer) || implied.is_some_and(|port| is_at(&format!("{}{port}", self.issuer)))
     }
+}
+
+fn has_port(host: &str) -> bool {
+    host.rsplit_once(':')
+        .is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What each plan says about sessions.
