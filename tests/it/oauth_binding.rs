@@ -120,8 +120,9 @@ async fn a_session_that_reads_calls_only_what_reads(fixture: &Fixture) {
         assert_eq!(write.json()["error"]["code"], 40_301);
         let origin = gateway.running().gateway().config().public_origin();
         let challenge = format!(
-            "Bearer error=\"insufficient_scope\", scope=\"mcp:tools\", \
-             resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\""
+            "Bearer error=\"insufficient_scope\", \
+             resource_metadata=\"{origin}/.well-known/oauth-protected-resource/mcp\", \
+             scope=\"mcp:tools\""
         );
         assert_eq!(write.header("www-authenticate"), Some(challenge.as_str()));
         // What does not exist is not told apart by scope.

@@ -192,8 +192,8 @@ impl Seals {
     }
 
     /// `Set-Cookie` for a login.
-    pub(super) fn remember(&self, login: &Login, now: Timestamp) -> Option<HeaderValue> {
-        let seconds = login.expires.since(now).as_secs();
+    pub(super) fn remember(&self, login: &Login) -> Option<HeaderValue> {
+        let seconds = login.expires.since(login.issued).as_secs();
         self.set(self.login_name(), &login.text, Some(seconds))
     }
 
@@ -264,7 +264,7 @@ mod tests {
             bytes[at] ^= 1;
         }
         assert_eq!(self::seals(2).read_login(&headers(&login.text), NOW), None);
-        let set = seals.remember(&login, NOW).unwrap();
+        let set = seals.remember(&login).unwrap();
         let set = set.to_str().unwrap();
         assert!(set.starts_with("__Host-login="));
         assert!(

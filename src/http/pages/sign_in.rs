@@ -78,7 +78,7 @@ impl Pages {
         match login {
             Ok(login) => {
                 self.tries.forget(which);
-                let cookie = self.seals.remember(&login, self.parts.clock.now());
+                let cookie = self.seals.remember(&login);
                 self.sent_to(&target.address).setting(cookie)
             }
             Err(refusal @ PageRefusal::Edge(_)) => {

@@ -30,7 +30,7 @@ fn o_15_the_resource_is_ours_however_it_is_spelled() {
     for good in [
         "https://gw.test/mcp",
         "https://GW.test/mcp",
-        "HTTPS://gw.test:443/mcp/",
+        "HTTPS://gw.test/mcp/",
     ] {
         assert!(settings.is_resource(good), "{good}");
     }
