@@ -83,6 +83,10 @@ pub struct Gateway {
 
 impl Gateway {
     /// The only way to a gateway, for `serve`, `demo` and every test.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one list: every part is made once, in the order in which they need each other"
+    )]
     pub async fn build(parts: GatewayParts) -> Result<Self, BuildError> {
         let GatewayParts {
             config,

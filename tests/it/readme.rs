@@ -14,7 +14,7 @@ use self::documents::{block_after, blocks, commands, read, words_of};
 use crate::cli::Place;
 
 /// What people read, besides the generated pages.
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",

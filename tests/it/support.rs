@@ -1,8 +1,8 @@
 //! What the tests stand on: real databases, a real gateway, a recording upstream, clients, and the
 //! protocol's own schemas.
 
-pub(crate) mod browser;
 pub(crate) mod breakable;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod frames;
