@@ -1,9 +1,10 @@
 //! `/token`, `/revoke` and `/session` as they stand on the wire.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use data_encoding::BASE64;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::support::{
     client::Client,
@@ -22,6 +23,10 @@ async fn status(gateway: &TestGateway, token: &str) -> u16 {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of requests, and what each is told"
+)]
 async fn what_is_no_token_request_is_refused_in_the_words_of_rfc_6749() {
     let mut gateway = TestGateway::start().await;
     let (license, _) = gateway.issue("pro").await;

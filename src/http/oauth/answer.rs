@@ -144,7 +144,17 @@ fn oauth(error: OAuthError) -> Response<Body> {
     let wait = match error {
         OAuthError::Unavailable => SHORTLY,
         OAuthError::SlowDown(_) => SLOW_DOWN,
-        _ => return response,
+        OAuthError::InvalidRequest(_)
+        | OAuthError::InvalidClient(_)
+        | OAuthError::InvalidGrant(_)
+        | OAuthError::UnauthorizedClient(_)
+        | OAuthError::UnsupportedGrantType(_)
+        | OAuthError::UnsupportedResponseType(_)
+        | OAuthError::InvalidScope(_)
+        | OAuthError::InvalidTarget(_)
+        | OAuthError::AccessDenied(_)
+        | OAuthError::InvalidRedirectUri(_)
+        | OAuthError::InvalidClientMetadata(_) => return response,
     };
     response.headers_mut().insert(RETRY_AFTER, wait.into());
     response
@@ -194,7 +204,20 @@ fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
         EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded => {
             headers.insert(RETRY_AFTER, SHORTLY.into());
         }
-        _ => {}
+        EdgeRefusal::ScopeInsufficient
+        | EdgeRefusal::OriginRefused
+        | EdgeRefusal::AuthorityMalformed
+        | EdgeRefusal::AuthorityUnknown
+        | EdgeRefusal::SecretInUrl
+        | EdgeRefusal::HeadTooLarge
+        | EdgeRefusal::UriTooLong
+        | EdgeRefusal::NotFound
+        | EdgeRefusal::NotAcceptable
+        | EdgeRefusal::UnsupportedMediaType
+        | EdgeRefusal::BodyTooLarge
+        | EdgeRefusal::BodyTimeout
+        | EdgeRefusal::BodyBroken
+        | EdgeRefusal::Internal => {}
     }
     response
 }
