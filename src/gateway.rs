@@ -164,6 +164,7 @@ impl Gateway {
             authorization_server: &authorization_server,
             watcher: &watcher,
             limiter: &limiter,
+            ledger: &ledger,
             clock: &clock,
             entropy: &entropy,
             server,

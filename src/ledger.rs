@@ -26,7 +26,7 @@ use self::{
     refill::{Progress, Refill},
 };
 use crate::{
-    clock::SharedClock,
+    clock::{Day, SharedClock},
     entropy::SharedEntropy,
     ids::{LicenseId, ReplicaId},
     quota::{Exhausted, Tier},
@@ -180,6 +180,13 @@ impl Ledger {
         let leases = entries.iter().filter_map(|entry| entry.retire()).collect();
         self.shared.entries.clear();
         self.shared.give_back(leases).await
+    }
+
+    /// Calls of a day that this process holds in reserve for a license. The store counts them as
+    /// used; whoever shows people what they used takes them off.
+    pub fn held(&self, license: LicenseId, day: Day) -> u64 {
+        let entry = self.shared.entries.get(&license);
+        entry.map_or(0, |entry| entry.held(day))
     }
 
     /// How many licenses are in memory.

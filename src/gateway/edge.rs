@@ -25,6 +25,7 @@ use crate::{
         wellknown::Documents,
     },
     ids::LicenseId,
+    ledger::Ledger,
     license::{License, LicenseStatus},
     limit::Limiter,
     oauth::AuthorizationServer,
@@ -44,6 +45,7 @@ pub(super) struct Parts<'a> {
     pub(super) authorization_server: &'a Arc<AuthorizationServer>,
     pub(super) watcher: &'a Arc<Watcher>,
     pub(super) limiter: &'a Arc<Limiter>,
+    pub(super) ledger: &'a Arc<Ledger>,
     pub(super) clock: &'a SharedClock,
     pub(super) entropy: &'a SharedEntropy,
     pub(super) server: Arc<McpServer>,
@@ -101,6 +103,7 @@ fn pages(parts: &Parts<'_>, budget: &Arc<Budget>) -> PagesParts {
         clock: Arc::clone(parts.clock),
         entropy: Arc::clone(parts.entropy),
         limiter: Arc::clone(parts.limiter),
+        ledger: Arc::clone(parts.ledger),
         budget: Arc::clone(budget),
     }
 }

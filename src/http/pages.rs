@@ -45,6 +45,7 @@ use crate::{
     config::Config,
     crypto::{FormKey, Pepper},
     entropy::SharedEntropy,
+    ledger::Ledger,
     license::License,
     limit::Limiter,
     oauth::{AuthorizationServer, Form, Settings},
@@ -66,6 +67,8 @@ pub struct PagesParts {
     pub serving: Arc<ArcSwap<Serving>>,
     /// Licenses, codes, sessions.
     pub store: Store,
+    /// What licenses used today.
+    pub ledger: Arc<Ledger>,
     /// Clients, and the codes they are given.
     pub server: Arc<AuthorizationServer>,
     /// Names licenses in the log.

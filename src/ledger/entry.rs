@@ -107,6 +107,13 @@ impl Entry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Calls of a day that are leased to this process and not spent.
+    pub(super) fn held(&self, day: Day) -> u64 {
+        let state = self.state();
+        let lease = state.lease.filter(|lease| lease.day == day);
+        lease.map_or(0, |lease| u64::from(lease.unspent))
+    }
+
     pub(super) fn step(
         self: &Arc<Self>,
         license: LicenseId,

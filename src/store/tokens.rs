@@ -153,12 +153,12 @@ impl Store {
     ) -> Result<Option<TokenDigest>, StoreError> {
         const USED: &str =
             "UPDATE session_tokens SET used_ms = $2 WHERE digest = $1 AND used_ms IS NULL";
-        const BIND: &str = "UPDATE sessions SET bound_to = COALESCE(bound_to, $2) WHERE id = $1 \
-             RETURNING bound_to";
+        const BIND: &str = "UPDATE sessions SET bound_to = COALESCE(bound_to, $2), \
+             seen_ms = COALESCE(seen_ms, $3) WHERE id = $1 RETURNING bound_to";
         let bound_to = bound_to.map(|digest| digest.as_bytes().to_vec());
         write!(self, tx => {
             run!(tx, USED, digest.as_bytes().as_slice(), now.as_millis());
-            let row = one!(tx, BIND, session.to_string(), &bound_to);
+            let row = one!(tx, BIND, session.to_string(), &bound_to, now.as_millis());
             let bound = row.map(|row| row.bytes_or_null(0)).transpose()?.flatten();
             bound
                 .map(|bytes| bytes.try_into().map(TokenDigest::from_bytes))

@@ -113,7 +113,12 @@ impl Pages {
             Some(limit) => {
                 let today = now.day();
                 let first = Day::from_number(today.number() - (DAYS - 1));
-                let days = store.usage(person.license.id, first, today).await?;
+                let mut days = store.usage(person.license.id, first, today).await?;
+                // The store counts what is in reserve here; nobody has used it yet.
+                let reserve = self.parts.ledger.held(person.license.id, today);
+                for usage in days.iter_mut().filter(|usage| usage.day == today) {
+                    usage.used = usage.used.saturating_sub(reserve);
+                }
                 Some(Usage::of(&days, today, limit.get()))
             }
             None => None,
