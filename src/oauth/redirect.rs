@@ -12,8 +12,8 @@ const LONGEST: usize = 2_048;
 pub enum Place {
     /// A web site: its host.
     Web(String),
-    /// This machine.
-    Loopback,
+    /// This machine, by this host name.
+    Loopback(&'static str),
     /// A program that owns the scheme.
     Program(String),
 }
@@ -73,7 +73,7 @@ pub fn place(uri: &str, schemes: &[String]) -> Option<Place> {
             Host::Domain(name) if name != "localhost" => Some(Place::Web(name.to_owned())),
             Host::Domain(_) | Host::Ipv4(_) | Host::Ipv6(_) => None,
         },
-        "http" => loopback_parts(uri).map(|_| Place::Loopback),
+        "http" => loopback_parts(uri).map(|(host, _)| Place::Loopback(host)),
         scheme => schemes
             .iter()
             .any(|known| known == scheme)

@@ -58,7 +58,10 @@ async fn sqlite(fixture: &Fixture) -> SqliteConnection {
 #[tokio::test]
 async fn an_empty_database_has_everything_pending() {
     let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
-    assert_eq!(store.pending().await.unwrap().steps, ["0001_init"]);
+    assert_eq!(
+        store.pending().await.unwrap().steps,
+        ["0001_init", "0002_sessions"]
+    );
     store.migrate(NOON).await.unwrap();
     assert_eq!(store.epoch().await.unwrap(), 0);
 }

@@ -33,6 +33,11 @@ impl Play<'_> {
                 message::initialize(&url, title, then)
             }
         };
+        // A page's own requests say where the page is from.
+        let ask = match self.profile.browser {
+            Browser::Page(origin) => ask.with(http::header::ORIGIN, origin),
+            Browser::No => ask,
+        };
         let reply = self.ask(ask).await?;
         if reply.status.as_u16() != 401 {
             let seen = format!("the first POST answered {}", outline(&reply));

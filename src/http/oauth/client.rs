@@ -19,6 +19,12 @@ impl<'f> Presented<'f> {
             (Some(field), None) => {
                 // Nothing that cannot be written as text is a credential.
                 let text = field.to_str().unwrap_or_default();
+                let scheme = text.split(' ').next().unwrap_or_default();
+                if !scheme.eq_ignore_ascii_case("basic") {
+                    // Not a client that failed to prove itself: it must not give itself up.
+                    let other = OAuthError::InvalidRequest("Authorization must be Basic here");
+                    return Err(Refused::OAuth(other));
+                }
                 Some(basic(text).map_err(Refused::OAuthBasic)?)
             }
             (Some(_), Some(_)) => {

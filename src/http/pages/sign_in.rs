@@ -29,7 +29,7 @@ pub(super) struct Target<'a> {
     pub(super) who: Option<Who>,
 }
 
-/// Tries of one browser's address in a minute and in an hour.
+/// Refused keys of one address in a minute and in an hour.
 const BY_ADDRESS: [(u32, u64); 2] = [(10, 60), (100, 3_600)];
 
 impl Pages {
@@ -71,10 +71,11 @@ impl Pages {
             return self.refused_with(&PageRefusal::Stale, Some(target.again()));
         }
         let which = self.counted(head, target);
-        let login = match self.take_try(head, which) {
+        let login = match self.tries.take(which) {
             Ok(()) => self.check_key(head, form.get("license_key")).await,
-            Err(seconds) => Err(PageRefusal::TooManyTries(seconds)),
+            Err(wait) => Err(PageRefusal::TooManyTries(seconds(wait))),
         };
+        let login = login.map_err(|refusal| self.failed(head, refusal));
         match login {
             Ok(login) => {
                 self.tries.forget(which);
@@ -114,11 +115,17 @@ impl Pages {
         self.seals.counted("account", &address)
     }
 
-    /// Counts the try, or says how many seconds to wait.
-    fn take_try(&self, head: &Parts, which: [u8; 16]) -> Result<(), u64> {
-        self.tries.take(which).map_err(seconds)?;
+    /// Counts a key that was refused. A whole office may come from one address, so those who have a
+    /// good key are never counted and never kept waiting by others.
+    fn failed(&self, head: &Parts, refusal: PageRefusal) -> PageRefusal {
+        if !matches!(
+            refusal,
+            PageRefusal::KeyIncomplete | PageRefusal::KeyRefused
+        ) {
+            return refusal;
+        }
         let Some(address) = self.address(head) else {
-            return Ok(());
+            return refusal;
         };
         let key = self.seals.counted("address", &address);
         for (count, per) in BY_ADDRESS {
@@ -126,10 +133,11 @@ impl Pages {
                 count: std::num::NonZeroU32::new(count).unwrap_or(std::num::NonZeroU32::MIN),
                 per: std::time::Duration::from_secs(per),
             };
-            let taken = self.parts.limiter.take(Tier::Address, rate, &key);
-            taken.map_err(|exhausted| exhausted.retry_after_seconds())?;
+            if let Err(exhausted) = self.parts.limiter.take(Tier::Address, rate, &key) {
+                return PageRefusal::TooManyTries(exhausted.retry_after_seconds());
+            }
         }
-        Ok(())
+        refusal
     }
 
     /// One answer for every key that is whole and lets nobody in.

@@ -107,7 +107,7 @@ pub(super) enum Origin {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum To {
     Site(String),
-    ThisComputer,
+    ThisComputer(&'static str),
     Program(String),
 }
 
@@ -123,7 +123,7 @@ impl Who {
             },
             to: match place {
                 Place::Web(host) => To::Site(host.clone()),
-                Place::Loopback => To::ThisComputer,
+                Place::Loopback(host) => To::ThisComputer(host),
                 Place::Program(scheme) => To::Program(scheme.clone()),
             },
         }

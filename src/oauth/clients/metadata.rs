@@ -85,7 +85,7 @@ impl Metadata {
             let first = self.redirect_uris.first()?;
             match redirect::place(first, &[])? {
                 Place::Web(host) => Some(host),
-                Place::Loopback | Place::Program(_) => None,
+                Place::Loopback(_) | Place::Program(_) => None,
             }
         };
         let name = self.name.clone().or_else(host);

@@ -56,7 +56,10 @@ fn o_05_only_places_where_a_code_is_safe() {
         of("https://claude.ai/cb"),
         Some(Place::Web("claude.ai".into()))
     );
-    assert_eq!(of("http://localhost:8787/callback"), Some(Place::Loopback));
+    assert_eq!(
+        of("http://localhost:8787/callback"),
+        Some(Place::Loopback("localhost"))
+    );
     assert_eq!(
         of("cursor://anysphere.cursor-mcp/oauth/callback"),
         Some(Place::Program("cursor".into()))

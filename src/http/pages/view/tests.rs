@@ -91,8 +91,9 @@ fn o_20_a_person_is_told_how_much_is_known_about_an_app() {
     let page = consent("App", Origin::Page("evil.test".into()), site());
     assert!(page.contains("page at <strong>evil.test</strong>"));
     assert!(page.contains("does not know this publisher") && !page.contains("Known publisher"));
-    let added = consent("App", Origin::Added, To::ThisComputer);
+    let added = consent("App", Origin::Added, To::ThisComputer("localhost"));
     assert!(added.contains("added by Acme"));
+    assert!(added.contains("back to <strong>localhost</strong>"));
     assert!(added.contains("any program on this computer"));
     let program = consent("<b>App", Origin::Registered, To::Program("cursor".into()));
     assert!(program.contains("<strong>cursor://</strong>"));
