@@ -21,7 +21,7 @@ use crate::{
     cli::{
         failure::Failure,
         key,
-        license::{issue, recipes::Recipes},
+        license::{issue, recipes::Connector},
         new_file,
         open::{ACTOR, Desk},
         serve,
@@ -124,10 +124,7 @@ async fn tell(stage: &Stage, gateway: SocketAddr) -> Result<(), Failure> {
     } = stage;
     let tour = tour::take(shop, gateway, key).await?;
     let url = format!("http://{gateway}/mcp");
-    let recipes = Recipes {
-        url: &url,
-        key: key.expose(),
-    };
+    let connector = Connector::signing_in(url.clone()).handed_over(key.expose());
     desk.output.show(
         &json!({
             "directory": home.0,
@@ -137,7 +134,7 @@ async fn tell(stage: &Stage, gateway: SocketAddr) -> Result<(), Failure> {
         }),
         format_args!(
             "The demo lives in {} until it stops.\n\n{tour}\n\n\
-             Connect a client of yours:\n\nlicense key   {}\nconnector     {url}\n\n{recipes}",
+             Connect a client of yours:\n\nlicense key   {}\n{connector}",
             home.0.display(),
             key.expose(),
         ),

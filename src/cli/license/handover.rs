@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::recipes::Recipes;
+use super::recipes::Connector;
 use crate::{
     cli::{failure::Failure, new_file},
     clock::Timestamp,
@@ -48,7 +48,7 @@ impl Handover {
     }
 
     /// The key for people, and what a customer pastes.
-    pub fn text(&self, key: &LicenseKey, connector_url: &str) -> String {
+    pub fn text(&self, key: &LicenseKey, connector: &Connector) -> String {
         let (line, shown) = match &self.key_file {
             Some(path) => (
                 format!("license key   in {}", path.display()),
@@ -62,11 +62,7 @@ impl Handover {
                 key.expose(),
             ),
         };
-        let recipes = Recipes {
-            url: connector_url,
-            key: shown,
-        };
-        format!("{line}\nconnector     {connector_url}\n\n{recipes}")
+        format!("{line}\n{}", connector.handed_over(shown))
     }
 }
 

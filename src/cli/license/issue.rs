@@ -5,6 +5,7 @@ use clap::Args;
 use super::{
     expiry::Expiry,
     handover::{Handover, key_record},
+    recipes::Connector,
     view,
 };
 use crate::{
@@ -62,7 +63,7 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
     let added = add(desk, &opened, &license, &key).await;
     added.inspect_err(|_| args.handover.take_back())?;
 
-    let url = config.connector_url();
+    let (url, connector) = (config.connector_url(), Connector::of(config));
     let mut machine = view::to_json(&license, now);
     let (name, value) = args.handover.json(&key);
     machine[name] = value;
@@ -72,7 +73,7 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
         license.id,
         license.name,
         license.plan,
-        args.handover.text(&key, &url),
+        args.handover.text(&key, &connector),
     );
     desk.output.show(&machine, human);
     Ok(())

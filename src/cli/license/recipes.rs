@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::config::Config;
+
 /// The name our connector gets in clients.
 const NAME: &str = "wicketgate";
 
@@ -15,7 +17,53 @@ struct Recipe {
     text: String,
 }
 
-/// Recipes for one connector and one key.
+/// The connector, and the ways in that the configuration leaves open.
+pub struct Connector {
+    url: String,
+    sign_in: bool,
+    header: bool,
+}
+
+impl Connector {
+    /// As this configuration has it.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            url: config.connector_url(),
+            sign_in: config.auth.oauth.enabled,
+            header: config.auth.license_keys,
+        }
+    }
+
+    /// A connector at this address that is open in both ways, as they are by default.
+    pub const fn signing_in(url: String) -> Self {
+        Self {
+            url,
+            sign_in: true,
+            header: true,
+        }
+    }
+
+    /// What somebody with a key does with it; `key` may be words that stand for it.
+    pub fn handed_over(&self, key: &str) -> String {
+        let mut text = format!("connector     {}", self.url);
+        if self.sign_in {
+            text.push_str(
+                "\n              paste it into Claude, ChatGPT or another app as it is: the page \
+                 that opens asks for the key",
+            );
+        }
+        if self.header {
+            let recipes = Recipes {
+                url: &self.url,
+                key,
+            };
+            text.push_str(&format!("\n\n{recipes}"));
+        }
+        text
+    }
+}
+
+/// Recipes for one connector and one key, for clients that send a header.
 pub struct Recipes<'a> {
     /// The connector URL.
     pub url: &'a str,

@@ -5,6 +5,7 @@ use clap::Args;
 use super::{
     expiry::minute,
     handover::{Handover, key_record},
+    recipes::Connector,
     select, view,
 };
 use crate::{
@@ -53,7 +54,8 @@ pub async fn run(desk: &Desk, args: RotateArgs) -> Result<(), Failure> {
         return Err(failure);
     }
 
-    let url = opened.loaded.config.connector_url();
+    let config = &opened.loaded.config;
+    let (url, connector) = (config.connector_url(), Connector::of(config));
     let mut machine = view::to_json(&license, now);
     let (name, value) = args.handover.json(&key);
     machine[name] = value;
@@ -64,7 +66,7 @@ pub async fn run(desk: &Desk, args: RotateArgs) -> Result<(), Failure> {
         license.id,
         license.name,
         minute(old_until),
-        args.handover.text(&key, &url),
+        args.handover.text(&key, &connector),
     );
     desk.output.show(&machine, human);
     Ok(())

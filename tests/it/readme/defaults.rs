@@ -69,9 +69,21 @@ macro_rules! rows {
 fn calls_of(config: &Config) -> Vec<Row> {
     let limits = &config.limits;
     let mut all = rows! { limits,
-        "Calls of one session, which is one license key" session "limits.";
+        "Calls of one session: a connection, or a license key as it is" session "limits.";
         "Refused keys of one client address" unauthenticated "limits.";
     };
+    let oauth = &config.auth.oauth;
+    all.extend(rows! { oauth,
+        "How long an access token is good for" access_token "auth.oauth.";
+        "How long a connection lives unused" idle "auth.oauth.";
+        "How long a connection lives at most" absolute "auth.oauth.";
+        "How long the sign-in page remembers a browser" browser "auth.oauth.";
+    });
+    let registration = &oauth.registration;
+    all.extend(rows! { registration,
+        "Registrations of all clients together" limit "auth.oauth.registration.";
+        "Registered clients kept" most "auth.oauth.registration.";
+    });
     let unlimited = || "not limited".to_owned();
     all.insert(
         1,
