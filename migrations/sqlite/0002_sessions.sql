@@ -26,6 +26,9 @@ CREATE TABLE sessions (
     binding       TEXT NOT NULL,
     bound_to      BLOB,
     generation    BIGINT NOT NULL,
+    -- The newest generation that was used, and when first: outlives the rows of its tokens.
+    used_generation BIGINT,
+    used_ms       BIGINT,
     seed          BLOB NOT NULL,
     calls         BIGINT NOT NULL,
     created_ms    BIGINT NOT NULL,
@@ -37,6 +40,8 @@ CREATE TABLE sessions (
 
 CREATE INDEX sessions_by_license ON sessions (license_id, id);
 CREATE INDEX sessions_by_client ON sessions (client_id);
+CREATE INDEX sessions_by_end ON sessions (ended_ms);
+CREATE INDEX sessions_by_expiry ON sessions (expires_ms);
 
 CREATE TABLE session_tokens (
     digest        BLOB PRIMARY KEY NOT NULL,

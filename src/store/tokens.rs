@@ -151,14 +151,20 @@ impl Store {
         bound_to: Option<&TokenDigest>,
         now: Timestamp,
     ) -> Result<Option<TokenDigest>, StoreError> {
-        const USED: &str =
-            "UPDATE session_tokens SET used_ms = $2 WHERE digest = $1 AND used_ms IS NULL";
+        const USED: &str = "UPDATE session_tokens SET used_ms = $2 WHERE digest = $1 \
+             AND used_ms IS NULL RETURNING generation";
+        const REMEMBER: &str = "UPDATE sessions SET used_generation = $2, used_ms = $3 \
+             WHERE id = $1 AND (used_generation IS NULL OR used_generation < $2)";
         const BIND: &str = "UPDATE sessions SET bound_to = COALESCE(bound_to, $2), \
              seen_ms = COALESCE(seen_ms, $3) WHERE id = $1 RETURNING bound_to";
         let bound_to = bound_to.map(|digest| digest.as_bytes().to_vec());
         write!(self, tx => {
-            run!(tx, USED, digest.as_bytes().as_slice(), now.as_millis());
+            // The session first, as in a rotation: two orders would be a deadlock.
             let row = one!(tx, BIND, session.to_string(), &bound_to, now.as_millis());
+            if let Some(token) = one!(tx, USED, digest.as_bytes().as_slice(), now.as_millis()) {
+                // The token's row is pruned long before its session is.
+                run!(tx, REMEMBER, session.to_string(), token.int(0)?, now.as_millis());
+            }
             let bound = row.map(|row| row.bytes_or_null(0)).transpose()?.flatten();
             bound
                 .map(|bytes| bytes.try_into().map(TokenDigest::from_bytes))
@@ -167,18 +173,18 @@ impl Store {
         })
     }
 
-    /// When an access token of this generation of a session was first used.
+    /// When an access token of this generation of a session, or of a later one, was first used.
     pub async fn generation_used(
         &self,
         session: SessionId,
         generation: u64,
     ) -> Result<Option<Timestamp>, StoreError> {
-        const SQL: &str = "SELECT MIN(used_ms) FROM session_tokens WHERE session_id = $1 \
-             AND generation = $2 AND kind = 'access'";
+        const SQL: &str = "SELECT used_ms FROM sessions WHERE id = $1 AND used_generation >= $2";
         let generation = i64::try_from(generation).unwrap_or(i64::MAX);
         read!(self, pool => {
             let query = sqlx::query(SQL).bind(session.to_string()).bind(generation);
-            query.fetch_one(pool).await?.time_or_null(0)?
+            let row = query.fetch_optional(pool).await?;
+            row.map(|row| row.time_or_null(0)).transpose()?.flatten()
         })
     }
 

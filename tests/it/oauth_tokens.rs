@@ -27,6 +27,7 @@ on_both! {
     o_12_o_14_a_code_is_bound_and_burns
     o_13_a_code_is_redeemed_once
     o_28_o_29_a_lost_answer_is_given_again_a_replay_ends
+    o_29_a_replay_is_found_after_the_tokens_are_pruned
     o_30_racing_refreshes_end_with_one_pair
     o_31_a_refresh_asks_for_no_more_than_was_granted
     o_36_only_the_owner_revokes
@@ -272,6 +273,22 @@ async fn o_28_o_29_a_lost_answer_is_given_again_a_replay_ends(fixture: &Fixture)
     let third = Given::of(&app.refresh(&second.refresh).await);
     refused(&app.refresh(&first.refresh).await, 400, "invalid_grant");
     assert_eq!(status(&gateway, &third.access).await, 401);
+}
+
+async fn o_29_a_replay_is_found_after_the_tokens_are_pruned(fixture: &Fixture) {
+    let (gateway, clock) = on(fixture).await;
+    let (license, _) = gateway.issue("pro").await;
+    let (app, first) = App::connected(&gateway, license).await;
+    let second = Given::of(&app.refresh(&first.refresh).await);
+    assert_eq!(status(&gateway, &second.access).await, 200);
+    clock.advance(Duration::from_hours(49));
+    gateway.running().gateway().sweep().await;
+    let digest = gateway.digest_text(&second.access);
+    let pruned = gateway.store.token(TokenKind::Access, &digest).await;
+    assert_eq!(pruned.unwrap(), None);
+    refused(&app.refresh(&first.refresh).await, 400, "invalid_grant");
+    assert_eq!(ended_by(&gateway).await.as_deref(), Some("refresh_reuse"));
+    refused(&app.refresh(&second.refresh).await, 400, "invalid_grant");
 }
 
 async fn o_30_racing_refreshes_end_with_one_pair(fixture: &Fixture) {

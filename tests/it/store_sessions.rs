@@ -152,10 +152,31 @@ async fn the_first_use_ties_and_is_kept(fixture: &Fixture) {
         .token_used(&digest(1), session.id, Some(&digest(51)), later(2))
         .await;
     assert_eq!(tied.unwrap(), Some(first));
+    let used = async |generation| {
+        let used = store.generation_used(session.id, generation).await;
+        used.unwrap()
+    };
+    assert_eq!(used(0).await, Some(later(1)));
+    assert_eq!(used(1).await, None);
+    // It outlives the token, and the late use of an older one.
+    let next = [
+        token(&session, TokenKind::Access, 0, 3),
+        token(&session, TokenKind::Access, 1, 4),
+    ];
+    let rotated = store.rotate_session(session.id, 0, [9; 16], &next, later(10));
+    assert_eq!(rotated.await.unwrap(), Rotated::Done);
+    for (number, at) in [(4, later(3)), (3, later(4))] {
+        store
+            .token_used(&digest(number), session.id, None, at)
+            .await
+            .unwrap();
+    }
+    store.prune_sessions(later(90), NOON).await.unwrap();
     assert_eq!(
-        store.generation_used(session.id, 0).await.unwrap(),
-        Some(later(1))
+        store.token(TokenKind::Access, &digest(4)).await.unwrap(),
+        None
     );
+    assert_eq!(used(1).await, Some(later(3)));
 }
 
 async fn a_rotation_happens_once(fixture: &Fixture) {
