@@ -299,8 +299,11 @@ impl Store {
         const SQL: &str = "UPDATE sessions SET calls = calls + $2, \
              seen_ms = CASE WHEN seen_ms IS NULL OR seen_ms < $3 THEN $3 ELSE seen_ms END \
              WHERE id = $1";
+        // In one order: two replicas that write the same sessions wait, and do not deadlock.
+        let mut uses = uses.to_vec();
+        uses.sort_unstable_by_key(|used| used.session);
         write!(self, tx => {
-            for used in uses {
+            for used in &uses {
                 run!(tx, SQL, used.session.to_string(),
                     i64::try_from(used.calls).unwrap_or(i64::MAX), used.seen.as_millis());
             }
