@@ -6,7 +6,14 @@
 mod redeem;
 mod refresh;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 
@@ -62,6 +69,8 @@ pub struct GrantsParts {
 /// Gives tokens out, renews them and ends them.
 pub struct Grants {
     parts: GrantsParts,
+    /// How many sessions it ended.
+    ends: AtomicU64,
 }
 
 /// What a person approved.
@@ -98,7 +107,7 @@ pub struct Tokens {
 /// What a revocation did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revoked {
-    /// It ended this session.
+    /// This session has ended, by it or before.
     Session(SessionId),
     /// Nothing: an unknown token, or another client's.
     Nothing,
@@ -119,7 +128,22 @@ pub enum Room {
 impl Grants {
     /// From its parts.
     pub const fn new(parts: GrantsParts) -> Self {
-        Self { parts }
+        Self {
+            parts,
+            ends: AtomicU64::new(0),
+        }
+    }
+
+    /// How many sessions ended here so far: who sees it rise knows that what is remembered of some
+    /// session does not count any more.
+    pub fn ends(&self) -> u64 {
+        self.ends.load(Ordering::Acquire)
+    }
+
+    fn count_end(&self, ended: Option<SessionId>) {
+        if ended.is_some() {
+            self.ends.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// May this license connect one more client?
@@ -248,7 +272,8 @@ impl Grants {
     ) -> Result<(), OAuthError> {
         let stamp = self.stamp();
         let end = || self.parts.store.end_session(session, why, &stamp);
-        patience.ask(end).await?;
+        let ended = patience.ask(end).await?;
+        self.count_end(ended.then_some(session));
         Ok(())
     }
 

@@ -215,7 +215,7 @@ impl Store {
 }
 
 /// Reads the status and keeps the row from changing until the transaction ends, on both databases.
-const LOCK: &str = "UPDATE licenses SET status = status WHERE id = $1 RETURNING status";
+pub(super) const LOCK: &str = "UPDATE licenses SET status = status WHERE id = $1 RETURNING status";
 
 /// The columns that [`license`] reads, of a table named `l`.
 pub(super) const COLUMNS: &str =

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{
     Stamp, Store, StoreError,
     audit::{INSERT as AUDIT, record},
+    licenses::LOCK,
     one, read,
     rows::Columns,
     run,
@@ -81,7 +82,12 @@ pub enum Redeemed {
     /// The session began.
     Done,
     /// The code was spent before; the session it led to is ended.
-    Replayed,
+    Replayed {
+        /// That session, unless it had ended before, or the code led to none.
+        ended: Option<SessionId>,
+    },
+    /// The license holds as many granted sessions as it may; the code is spent.
+    Full,
 }
 
 /// What became of a rotation.
@@ -110,6 +116,11 @@ pub(super) const COLUMNS: &str = "s.id, s.license_id, s.kind, s.client_id, s.cli
 const INSERT: &str = "INSERT INTO sessions (id, license_id, kind, client_id, client_name, resource, \
      scope, binding, bound_to, generation, seed, calls, created_ms, seen_ms, expires_ms, ended_ms, \
      ended_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+
+/// One without a token that works is over, whether or not that was written yet.
+const LIVE_GRANTS: &str = "SELECT COUNT(*) FROM sessions s WHERE s.license_id = $1 \
+     AND s.kind = 'grant' AND s.ended_ms IS NULL AND s.expires_ms > $2 AND EXISTS (SELECT 1 \
+     FROM session_tokens t WHERE t.session_id = s.id AND t.expires_ms > $2)";
 
 macro_rules! insert {
     ($tx:ident, $session:expr, $tokens:expr, $stamp:expr) => {{
@@ -159,30 +170,46 @@ impl Store {
         })
     }
 
-    /// Spends a code for a session with its first tokens, in one step. A code that was spent ends
-    /// the session it led to (OAuth 2.1 section 4.1.3).
+    /// Spends a code for a session with its first tokens, in one step, if its license then holds at
+    /// most `most` granted ones. A code that was spent ends the session it led to (OAuth 2.1 section
+    /// 4.1.3), unless that is this one: then it is an attempt of ours whose answer was lost.
     pub async fn redeem_code(
         &self,
         code: &TokenDigest,
         session: &SessionRecord,
         tokens: &[TokenRecord],
+        most: Option<u32>,
         stamp: &Stamp,
     ) -> Result<Redeemed, StoreError> {
         const SPEND: &str = "UPDATE authorization_codes SET spent_ms = $2, session_id = $3 \
              WHERE digest = $1 AND spent_ms IS NULL";
         const LED_TO: &str = "SELECT session_id FROM authorization_codes WHERE digest = $1";
+        let (license, id) = (session.license.to_string(), session.id.to_string());
         write!(self, tx => {
-            let spent = run!(tx, SPEND, code.as_bytes().as_slice(), stamp.at.as_millis(),
-                session.id.to_string());
-            if spent == 1 {
+            // Two codes of one license take their turns, or both would find the last place free.
+            one!(tx, LOCK, &license);
+            let row = one!(tx, LIVE_GRANTS, &license, stamp.at.as_millis());
+            let held = row.map(|row| row.count(0, "sessions")).transpose()?.unwrap_or_default();
+            let begun = most.is_none_or(|most| held < u64::from(most)).then_some(&id);
+            let spent = run!(tx, SPEND, code.as_bytes().as_slice(), stamp.at.as_millis(), begun);
+            if spent == 0 {
+                let row = one!(tx, LED_TO, code.as_bytes().as_slice());
+                match row.map(|row| row.text_or_null(0)).transpose()?.flatten() {
+                    Some(led_to) if led_to == id => Redeemed::Done,
+                    Some(led_to) => {
+                        let ended = end!(tx, &led_to, "code_replayed", stamp) == 1;
+                        let led_to = led_to.parse().map_err(|_| {
+                            StoreError::Corrupt("authorization_codes.session_id")
+                        })?;
+                        Redeemed::Replayed { ended: ended.then_some(led_to) }
+                    }
+                    None => Redeemed::Replayed { ended: None },
+                }
+            } else if begun.is_some() {
                 insert!(tx, session, tokens, stamp);
                 Redeemed::Done
             } else {
-                let row = one!(tx, LED_TO, code.as_bytes().as_slice());
-                if let Some(id) = row.map(|row| row.text_or_null(0)).transpose()?.flatten() {
-                    end!(tx, &id, "code_replayed", stamp);
-                }
-                Redeemed::Replayed
+                Redeemed::Full
             }
         })
     }
@@ -216,12 +243,10 @@ impl Store {
         })
     }
 
-    /// How many granted sessions of a license live.
+    /// How many granted sessions of a license live: neither ended nor idle for too long.
     pub async fn live_grants(&self, license: LicenseId, now: Timestamp) -> Result<u64, StoreError> {
-        const SQL: &str = "SELECT COUNT(*) FROM sessions WHERE license_id = $1 AND kind = 'grant' \
-             AND ended_ms IS NULL AND expires_ms > $2";
         read!(self, pool => {
-            let query = sqlx::query(SQL).bind(license.to_string()).bind(now.as_millis());
+            let query = sqlx::query(LIVE_GRANTS).bind(license.to_string()).bind(now.as_millis());
             query.fetch_one(pool).await?.count(0, "sessions")?
         })
     }

@@ -6,7 +6,7 @@ use wicketgate::{
     entropy::OsEntropy,
     grant::{Binding, ClientId, Scope, SessionKind},
     ids::{LeaseId, LicenseId, ReplicaId, SessionId},
-    store::{LeaseRequest, SessionRecord},
+    store::{LeaseRequest, SessionRecord, TokenKind, TokenRecord},
 };
 
 use crate::support::{
@@ -40,9 +40,17 @@ pub(crate) async fn connect(
         expires: now.plus(Duration::from_hours(24)),
         ended: None,
     };
+    let token = TokenRecord {
+        digest: gateway.digest_text(&session.id.to_string()),
+        session: session.id,
+        kind: TokenKind::Refresh,
+        generation: 0,
+        created: now,
+        expires: session.expires,
+    };
     let begun = gateway
         .store
-        .begin_session(&session, &[], &gateway.stamp())
+        .begin_session(&session, &[token], &gateway.stamp())
         .await;
     begun.unwrap();
     session.id

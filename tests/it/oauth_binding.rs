@@ -151,7 +151,11 @@ async fn a_plan_bounds_its_connections(fixture: &Fixture) {
     assert!(matches!(NO_ROOM, OAuthError::AccessDenied(_)));
     assert_eq!(app.revoke(&given.access).await.status, 200);
     let code = app.code(&gateway, license).await;
-    Given::of(&app.redeem(&code).await);
+    let last = Given::of(&app.redeem(&code).await);
+    // At the bound, a replay ends what its code led to all the same.
+    assert_eq!(list(&gateway, &last.access, [127, 0, 0, 1], "a").await, 200);
+    refused(&app.redeem(&code).await, 400, "invalid_grant");
+    assert_eq!(list(&gateway, &last.access, [127, 0, 0, 1], "a").await, 401);
 }
 
 async fn what_sessions_did_is_written(fixture: &Fixture) {

@@ -20,6 +20,7 @@ on_both! {
     the_first_use_ties_and_is_kept
     a_rotation_happens_once
     a_code_is_spent_once_and_a_replay_ends
+    the_last_place_is_given_once
     sessions_are_listed_ended_and_counted
     the_same_registration_is_the_same_client
     an_added_client_takes_its_sessions_along
@@ -131,7 +132,9 @@ async fn a_session_is_found_by_its_tokens_only(fixture: &Fixture) {
         assert_eq!(store.token(kind, &digest(number)).await.unwrap(), None);
     }
     assert_eq!(store.live_grants(license, NOON).await.unwrap(), 1);
-    assert_eq!(store.live_grants(license, later(100)).await.unwrap(), 0);
+    assert_eq!(store.live_grants(license, later(59)).await.unwrap(), 1);
+    // Over with its last token, not only at its own end.
+    assert_eq!(store.live_grants(license, later(60)).await.unwrap(), 0);
 }
 
 async fn the_first_use_ties_and_is_kept(fixture: &Fixture) {
@@ -219,18 +222,7 @@ async fn a_rotation_happens_once(fixture: &Fixture) {
 async fn a_code_is_spent_once_and_a_replay_ends(fixture: &Fixture) {
     let store = fixture.store.clone();
     let license = license(&store).await;
-    let code = CodeRecord {
-        digest: digest(9),
-        license,
-        client: client_id(1),
-        client_name: "A client".into(),
-        redirect_uri: "https://a.test/cb".into(),
-        challenge: "c".into(),
-        resource: "https://gw.test/mcp".into(),
-        scope: Scope::Read,
-        created: NOON,
-        expires: later(1),
-    };
+    let code = code(license, 9);
     store.insert_code(&code).await.unwrap();
     assert_eq!(store.code(&digest(9)).await.unwrap(), Some(code));
     assert_eq!(store.code(&digest(8)).await.unwrap(), None);
@@ -241,15 +233,60 @@ async fn a_code_is_spent_once_and_a_replay_ends(fixture: &Fixture) {
             let tokens = [token(&session, TokenKind::Access, 0, number)];
             let stamp = stamp(NOON);
             store
-                .redeem_code(&digest(9), &session, &tokens, &stamp)
+                .redeem_code(&digest(9), &session, &tokens, Some(1), &stamp)
                 .await
         }
     };
     assert_eq!(redeem(first.clone(), 1).await.unwrap(), Redeemed::Done);
-    assert_eq!(redeem(second.clone(), 2).await.unwrap(), Redeemed::Replayed);
+    // An attempt of our own that was stored and whose answer was lost.
+    assert_eq!(redeem(first.clone(), 1).await.unwrap(), Redeemed::Done);
+    let now = store.session(first.id).await.unwrap().unwrap();
+    assert_eq!(now.ended, None);
+    // A replay is one also when there is no room.
+    let ended = Some(first.id);
+    let replayed = redeem(second.clone(), 2).await.unwrap();
+    assert_eq!(replayed, Redeemed::Replayed { ended });
+    let replayed = redeem(second.clone(), 2).await.unwrap();
+    assert_eq!(replayed, Redeemed::Replayed { ended: None });
     let ended = store.session(first.id).await.unwrap().unwrap().ended;
     assert_eq!(ended, Some((NOON, "code_replayed".into())));
     assert_eq!(store.session(second.id).await.unwrap(), None);
+}
+
+async fn the_last_place_is_given_once(fixture: &Fixture) {
+    let store = fixture.store.clone();
+    let license = license(&store).await;
+    let attempts = (1..=8_u8).map(|number| {
+        let store = store.clone();
+        async move {
+            let code = code(license, number);
+            store.insert_code(&code).await.unwrap();
+            let session = session(license, number.into());
+            let tokens = [token(&session, TokenKind::Access, 0, number)];
+            let stamp = stamp(NOON);
+            let redeemed = store.redeem_code(&code.digest, &session, &tokens, Some(3), &stamp);
+            redeemed.await.unwrap()
+        }
+    });
+    let outcomes = futures_util::future::join_all(attempts).await;
+    let of = |outcome| outcomes.iter().filter(|it| **it == outcome).count();
+    assert_eq!((of(Redeemed::Done), of(Redeemed::Full)), (3, 5));
+    assert_eq!(store.live_grants(license, NOON).await.unwrap(), 3);
+}
+
+fn code(license: LicenseId, number: u8) -> CodeRecord {
+    CodeRecord {
+        digest: digest(number),
+        license,
+        client: client_id(1),
+        client_name: "A client".into(),
+        redirect_uri: "https://a.test/cb".into(),
+        challenge: "c".into(),
+        resource: "https://gw.test/mcp".into(),
+        scope: Scope::Read,
+        created: NOON,
+        expires: later(1),
+    }
 }
 
 async fn sessions_are_listed_ended_and_counted(fixture: &Fixture) {

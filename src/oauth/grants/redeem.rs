@@ -4,17 +4,19 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Grants, Patience, Room, Tokens, UNUSABLE};
+use super::{Grants, Patience, Tokens, UNUSABLE};
 use crate::{
     clock::Timestamp,
     crypto::{AuthorizationCode, TokenDigest},
     license::License,
-    oauth::{Client, OAuthError, patience::Again},
-    store::{CodeRecord, Redeemed, SessionRecord, Stamp, StoreError, TokenRecord},
+    oauth::{Client, OAuthError},
+    store::{CodeRecord, Redeemed, SessionRecord, TokenRecord},
 };
 
 const REFUSED: OAuthError =
     OAuthError::InvalidGrant("the code is unknown, used, expired or not for this client");
+const FULL: OAuthError =
+    OAuthError::InvalidGrant("this license holds as many connections as it may");
 
 /// A code as a client presents it.
 #[derive(Clone, Copy)]
@@ -63,18 +65,22 @@ impl Grants {
         };
         let pair = self.pair(&session, &*self.parts.entropy, now);
         let until = pair.records[0].expires;
-        let spent = self
-            .spend(&digest, &session, &pair.records, &self.stamp(), &patience)
-            .await?;
-        match spent {
+        let most = self.plan(&license).most;
+        match self
+            .spend(&digest, &session, &pair.records, most, &patience)
+            .await?
+        {
             Redeemed::Done => {
                 self.note_use(client, now).await;
                 Ok(pair.given(&session, until, now))
             }
-            Redeemed::Replayed => {
+            Redeemed::Replayed { ended } => {
                 tracing::warn!("oauth.code_replayed");
+                self.count_end(ended);
                 Err(REFUSED)
             }
+            // More codes than connections may have been given out in the last minute.
+            Redeemed::Full => Err(FULL),
         }
     }
 
@@ -95,51 +101,36 @@ impl Grants {
             return Err(REFUSED);
         }
         self.check_resource(request.resource)?;
-        if now >= code.expires {
-            let led_to = || self.parts.store.code_led_to(&code.digest);
-            if let Some(session) = patience.ask(led_to).await? {
-                self.end(session, "code_replayed", patience).await?;
-            }
-            return Err(REFUSED);
-        }
         let find = || self.parts.store.license(code.license);
         let license = patience.ask(find).await?.ok_or(UNUSABLE)?;
-        if !license.is_usable(now) {
-            return Err(UNUSABLE);
+        let refusal = if now >= code.expires {
+            REFUSED
+        } else if license.is_usable(now) {
+            return Ok(license);
+        } else {
+            UNUSABLE
+        };
+        // Whatever else is wrong with it, a code that was spent is a replay.
+        let led_to = || self.parts.store.code_led_to(&code.digest);
+        if let Some(session) = patience.ask(led_to).await? {
+            self.end(session, "code_replayed", patience).await?;
         }
-        // More codes than connections may have been given out in the last minute.
-        if self.room(&license, patience).await? != Room::Free {
-            return Err(OAuthError::InvalidGrant(
-                "this license holds as many connections as it may",
-            ));
-        }
-        Ok(license)
+        Err(refusal)
     }
 
-    /// Spends the code. An attempt whose answer was lost must not look like a replay.
+    /// Spends the code. An attempt whose answer was lost does not look like a replay: the store knows
+    /// the session by its id.
     async fn spend(
         &self,
         code: &TokenDigest,
         session: &SessionRecord,
         tokens: &[TokenRecord],
-        stamp: &Stamp,
+        most: Option<u32>,
         patience: &Patience,
     ) -> Result<Redeemed, OAuthError> {
-        loop {
-            let spent = self.parts.store.redeem_code(code, session, tokens, stamp);
-            match spent.await {
-                Err(StoreError::Unavailable(why)) => {
-                    if patience.pause().await == Again::No {
-                        return Err(StoreError::Unavailable(why).into());
-                    }
-                    let stored = || self.parts.store.session(session.id);
-                    if patience.ask(stored).await?.is_some() {
-                        return Ok(Redeemed::Done);
-                    }
-                }
-                answer => return Ok(answer?),
-            }
-        }
+        let (store, stamp) = (&self.parts.store, self.stamp());
+        let spend = || store.redeem_code(code, session, tokens, most, &stamp);
+        Ok(patience.ask(spend).await?)
     }
 }
 
