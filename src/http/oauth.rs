@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     auth::Watcher,
-    oauth::{AuthorizationServer, Form, OAuthError, Redemption, Refreshal, Revoked, Tokens},
+    oauth::{AuthorizationServer, Form, OAuthError, Redemption, Refreshal, Tokens},
 };
 
 /// Largest body of these endpoints.
@@ -115,9 +115,12 @@ impl OAuthEndpoints {
         Ok(bytes)
     }
 
-    /// A session may have ended: what is remembered of it does not count any more.
-    async fn ended(&self) {
-        self.watcher.look().await;
+    /// If a session ended since there were this many ends, what is remembered of it does not count
+    /// any more. Who only guesses causes no work.
+    async fn ended_since(&self, ends: u64) {
+        if self.server.grants.ends() != ends {
+            self.watcher.look().await;
+        }
     }
 }
 
@@ -157,6 +160,7 @@ impl OAuthEndpoints {
         let presented = Presented::read(&head.headers, &form)?;
         let client = presented.client(&self.server.clients).await?;
         let grants = &self.server.grants;
+        let ends = grants.ends();
         let given = if grant == "authorization_code" {
             let request = Redemption {
                 code: form.need("code", "code is missing")?,
@@ -173,10 +177,8 @@ impl OAuthEndpoints {
             };
             grants.refresh(&client, request).await
         };
-        if let Err(OAuthError::InvalidGrant(_)) = given {
-            // It may have been a replay.
-            self.ended().await;
-        }
+        // It may have been a replay.
+        self.ended_since(ends).await;
         Ok(given?)
     }
 
@@ -185,10 +187,11 @@ impl OAuthEndpoints {
         let token = form.need("token", "token is missing")?;
         let presented = Presented::read(&head.headers, &form)?;
         let client = presented.client(&self.server.clients).await?;
-        match self.server.grants.revoke(&client, token).await? {
-            Revoked::Session(_) => self.ended().await,
-            Revoked::Nothing => {}
-        }
+        let grants = &self.server.grants;
+        let ends = grants.ends();
+        let revoked = grants.revoke(&client, token).await;
+        self.ended_since(ends).await;
+        revoked?;
         Ok(())
     }
 }
