@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     crypto::TokenDigest,
-    grant::Binding,
+    grant::{Binding, SessionKind},
     ids::SessionId,
     license::License,
     store::{FoundToken, SessionRecord, StoreError, TokenKind},
@@ -87,7 +87,11 @@ impl Authenticator {
             expires: found.expires.min(found.session.expires),
             tie,
         };
-        Ok(Some(self.of_session(standing, found.license)))
+        Ok(Some(self.of_session(
+            standing,
+            found.session.kind,
+            found.license,
+        )))
     }
 
     /// What the session is tied to. The first use is noted, unless a tie forbids it: a rotation asks
@@ -130,7 +134,7 @@ impl Authenticator {
             expires: session.expires,
             tie: Tie::of(Binding::None, None),
         };
-        Ok(Some(self.of_session(standing, license)))
+        Ok(Some(self.of_session(standing, session.kind, license)))
     }
 
     fn is_good(&self, session: &SessionRecord, expires: Timestamp, now: Timestamp) -> bool {
@@ -152,13 +156,22 @@ impl Authenticator {
         }
     }
 
-    fn of_session(&self, standing: Standing, license: License) -> Principal {
+    fn of_session(&self, standing: Standing, kind: SessionKind, license: License) -> Principal {
         let bytes = *standing.session.as_bytes();
+        let key = match kind {
+            SessionKind::Grant => bytes,
+            // Whoever has the key makes as many as they like: all of a license's count as one.
+            SessionKind::Exchange => {
+                let name = format!("exchanged {}", license.id);
+                let digest = self.parts.pepper.digest_text(&name);
+                digest.as_bytes().first_chunk().copied().unwrap_or(bytes)
+            }
+        };
         let license_ref = self.reference(license.id.as_bytes());
         Principal::new(
             Arc::new(license),
             Proof::Session(Arc::new(standing)),
-            SessionKey::from_bytes(bytes),
+            SessionKey::from_bytes(key),
             license_ref,
             self.reference(&bytes),
         )

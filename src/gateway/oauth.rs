@@ -79,6 +79,7 @@ pub(super) fn authorization_server(
         entropy: Arc::clone(shared.entropy),
         settings: Arc::clone(&settings),
         plans: Arc::clone(plans),
+        limiter: Arc::clone(shared.limiter),
     });
     let clients = Clients::new(ClientsParts {
         store: shared.store.clone(),

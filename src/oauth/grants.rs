@@ -28,7 +28,9 @@ use crate::{
     grant::{ClientId, Scope, SessionKind},
     ids::SessionId,
     license::License,
+    limit::Limiter,
     names::PlanName,
+    quota::Tier,
     store::{CodeRecord, SessionRecord, Stamp, Store, StoreError, TokenKind, TokenRecord},
 };
 
@@ -64,6 +66,8 @@ pub struct GrantsParts {
     pub settings: Arc<Settings>,
     /// What each plan says; swapped at a reload.
     pub plans: Arc<ArcSwap<HashMap<PlanName, PlanSessions>>>,
+    /// Counts exchanges by license.
+    pub limiter: Arc<Limiter>,
 }
 
 /// Gives tokens out, renews them and ends them.
@@ -207,6 +211,7 @@ impl Grants {
     ///
     /// # Errors
     /// `invalid_grant` for every key that is malformed, unknown or of no use: one answer.
+    /// `slow_down` when the license begins sessions faster than one of them may call.
     pub async fn exchange(&self, license_key: &str) -> Result<Tokens, OAuthError> {
         const REFUSED: OAuthError = OAuthError::InvalidGrant("the license key was not accepted");
         if !LicenseKey::is_well_formed(license_key) {
@@ -219,6 +224,13 @@ impl Grants {
         if !license.is_usable(now) {
             return Err(REFUSED);
         }
+        let name = format!("exchanges of {}", license.id);
+        let bucket = self.parts.pepper.digest_text(&name);
+        let bucket = bucket.as_bytes().first_chunk().copied().unwrap_or_default();
+        self.parts
+            .limiter
+            .take(Tier::Session, self.plan(&license).exchanges, &bucket)
+            .map_err(|_| OAuthError::SlowDown("too many sessions of this license at the moment"))?;
         let client: ClientId = EXCHANGER.parse().map_err(|_| OAuthError::Unavailable)?;
         let session = SessionRecord {
             kind: SessionKind::Exchange,

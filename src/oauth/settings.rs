@@ -1,6 +1,6 @@
 //! What the configuration says about the authorization server.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, num::NonZeroU32, time::Duration};
 
 use crate::{
     config::{
@@ -9,6 +9,7 @@ use crate::{
     },
     grant::Binding,
     names::PlanName,
+    quota::Rate,
 };
 
 /// What the configuration says, ready for use. Read at start; a change needs a restart, but for the
@@ -37,12 +38,25 @@ pub struct Settings {
 }
 
 /// What a plan says about sessions.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlanSessions {
     /// Most granted sessions of a license at once.
     pub most: Option<u32>,
     /// What its sessions are tied to.
     pub binding: Binding,
+    /// How often a license's keys may be exchanged for sessions.
+    pub exchanges: Rate,
+}
+
+impl Default for PlanSessions {
+    /// Of a plan that is not configured any more.
+    fn default() -> Self {
+        Self {
+            most: None,
+            binding: Binding::default(),
+            exchanges: Rate::per_minute(NonZeroU32::MIN),
+        }
+    }
 }
 
 impl Settings {
@@ -91,8 +105,9 @@ fn has_port(host: &str) -> bool {
 pub fn plan_sessions(config: &Config) -> HashMap<PlanName, PlanSessions> {
     let read = |(name, plan): (&PlanName, &crate::config::PlanConfig)| {
         let sessions = PlanSessions {
-            most: plan.sessions.map(std::num::NonZeroU32::get),
+            most: plan.sessions.map(NonZeroU32::get),
             binding: plan.binding,
+            exchanges: config.limits.session,
         };
         (name.clone(), sessions)
     };

@@ -249,6 +249,40 @@ async fn a_key_becomes_a_short_session() {
 }
 
 #[tokio::test]
+async fn the_exchanged_sessions_of_a_license_share_its_minute() {
+    let gateway = TestGateway::with(|setup| {
+        setup.limits = "  session: 2/h\n  unauthenticated: 100000/min\n".into();
+    })
+    .await;
+    let exchange = async |key: &str| {
+        let body = format!("license_key={key}");
+        send(
+            &gateway,
+            &form_request(gateway.address, "/session", "", &body),
+        )
+        .await
+    };
+    let call = async |answer: &Answer| {
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let token = answer.json()["access_token"].as_str().unwrap().to_owned();
+        let client = Client::modern(gateway.address, &token);
+        let called = client.call("search", json!({ "q": "x" })).await;
+        called.json().get("error").is_none() && called.json()["result"]["isError"] != true
+    };
+    let (_, key) = gateway.issue("pro").await;
+    let (first, second) = (exchange(&key).await, exchange(&key).await);
+    assert!(call(&first).await && call(&second).await);
+    // Neither a further call of either, nor a further session.
+    assert!(!call(&first).await && !call(&second).await);
+    let answer = exchange(&key).await;
+    refused(&answer, 429, "slow_down");
+    assert!(answer.header("retry-after").is_some());
+    // Nobody else pays for it.
+    let (_, other) = gateway.issue("pro").await;
+    assert!(call(&exchange(&other).await).await);
+}
+
+#[tokio::test]
 async fn pages_of_any_origin_may_ask_for_tokens_but_not_for_calls() {
     let gateway = TestGateway::start().await;
     let (license, _) = gateway.issue("pro").await;

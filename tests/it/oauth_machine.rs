@@ -14,6 +14,7 @@ use wicketgate::{
     grant::{ClientAuth, ClientId, ClientKind, Scope},
     ids::LicenseId,
     license::{License, LicenseStatus},
+    limit::{Limiter, LocalLimiter},
     oauth::{
         Approval, Client, Grants, GrantsParts, OAuthError, Redemption, Refreshal, Revoked,
         Settings, clients::Publisher,
@@ -32,6 +33,8 @@ const ACCESS: Duration = Duration::from_mins(30);
 const IDLE: Duration = Duration::from_hours(2);
 const ABSOLUTE: Duration = Duration::from_hours(8);
 const OVERLAP: Duration = Duration::from_mins(10);
+/// Most rotations of a session in a minute.
+const ROTATIONS: usize = 10;
 
 /// What anybody may do next. Indices mean one of the tokens given so far, old ones included.
 #[derive(Debug, Clone)]
@@ -67,6 +70,7 @@ struct Pair {
     refresh: String,
     accepted_until: Timestamp,
     refreshed_until: Timestamp,
+    made: Timestamp,
     used: bool,
 }
 
@@ -88,6 +92,13 @@ impl Model {
         !self.ended && self.expires.is_some_and(|at| now < at)
     }
 
+    /// Was the session rotated as often as it may be?
+    fn is_hasty(&self, now: Timestamp) -> bool {
+        let minute = Duration::from_mins(1);
+        let rotated = self.pairs.iter().skip(1);
+        rotated.filter(|pair| now < pair.made.plus(minute)).count() >= ROTATIONS
+    }
+
     fn given(&mut self, access: &str, refresh: &str, now: Timestamp) {
         let expires = *self.expires.get_or_insert(now.plus(ABSOLUTE));
         for old in &mut self.pairs {
@@ -99,6 +110,7 @@ impl Model {
             refresh: refresh.to_owned(),
             accepted_until: until,
             refreshed_until: expires.min(until.plus(IDLE)),
+            made: now,
             used: false,
         });
     }
@@ -138,6 +150,7 @@ impl World {
             entropy,
             settings: Arc::new(settings),
             plans: Arc::new(ArcSwap::from_pointee(HashMap::new())),
+            limiter: Arc::new(Limiter::Local(LocalLimiter::new(clock.clone()))),
         });
         let time: SharedClock = clock.clone();
         let issuers = Issuers::new(&[], RESOURCE, pepper.clone(), &time).unwrap();
@@ -283,7 +296,9 @@ async fn run(world: &World, steps: &[Step]) {
                 };
                 let answer = world.grants.refresh(&owner, request).await;
                 let known = model.lives(now) && now < model.pairs[at].refreshed_until;
-                if known && at == newest {
+                if known && at == newest && model.is_hasty(now) {
+                    assert!(matches!(answer, Err(OAuthError::SlowDown(_))));
+                } else if known && at == newest {
                     let tokens = answer.expect("the next pair");
                     let refresh = tokens.refresh.unwrap();
                     model.given(tokens.access.expose(), refresh.expose(), now);
