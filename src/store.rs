@@ -27,7 +27,7 @@ pub use self::{
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     migrate::{MigrationReport, newest_schema},
-    sessions::{Redeemed, Rotated, SessionFilter, SessionRecord, SessionUse},
+    sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionRecord, SessionUse},
     tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
     usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},
 };

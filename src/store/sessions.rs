@@ -97,6 +97,17 @@ pub enum Rotated {
     Done,
     /// Somebody else was first, or the session ended: read it again.
     Lost,
+    /// It was rotated as often as it may be.
+    TooOften,
+}
+
+/// How often a session may be rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// At most so often.
+    pub most: u64,
+    /// After this moment.
+    pub since: Timestamp,
 }
 
 /// One session's use since the last time it was written.
@@ -292,6 +303,9 @@ impl Store {
 
     /// Gives a session of generation `from` new tokens of the next one, derived with `seed`. Access
     /// tokens of older generations end at `old_until` unless they end earlier.
+    ///
+    /// Only rotations that happened count towards `pace`, those up to `from`: of many who present
+    /// the same refresh token, all are told the same.
     pub async fn rotate_session(
         &self,
         id: SessionId,
@@ -299,7 +313,10 @@ impl Store {
         seed: [u8; 16],
         tokens: &[TokenRecord],
         old_until: Timestamp,
+        pace: Pace,
     ) -> Result<Rotated, StoreError> {
+        const BEFORE: &str = "SELECT COUNT(*) FROM session_tokens WHERE session_id = $1 \
+             AND generation > 0 AND generation <= $2 AND kind = 'refresh' AND created_ms > $3";
         const ROTATE: &str = "UPDATE sessions SET generation = generation + 1, seed = $3 \
              WHERE id = $1 AND generation = $2 AND ended_ms IS NULL";
         const SHORTEN: &str = "UPDATE session_tokens SET expires_ms = $3 WHERE session_id = $1 \
@@ -307,7 +324,11 @@ impl Store {
         let id = id.to_string();
         let from = i64::try_from(from).unwrap_or(i64::MAX);
         write!(self, tx => {
-            if run!(tx, ROTATE, &id, from, seed.as_slice()) == 0 {
+            let row = one!(tx, BEFORE, &id, from, pace.since.as_millis());
+            let before = row.map(|row| row.count(0, "session_tokens")).transpose()?;
+            if before.is_some_and(|count| count >= pace.most) {
+                Rotated::TooOften
+            } else if run!(tx, ROTATE, &id, from, seed.as_slice()) == 0 {
                 Rotated::Lost
             } else {
                 run!(tx, SHORTEN, &id, from, old_until.as_millis());

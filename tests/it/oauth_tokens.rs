@@ -28,6 +28,7 @@ on_both! {
     o_13_a_code_is_redeemed_once
     o_28_o_29_a_lost_answer_is_given_again_a_replay_ends
     o_29_a_replay_is_found_after_the_tokens_are_pruned
+    a_session_is_rotated_ten_times_a_minute
     o_30_racing_refreshes_end_with_one_pair
     o_31_a_refresh_asks_for_no_more_than_was_granted
     o_36_only_the_owner_revokes
@@ -289,6 +290,27 @@ async fn o_29_a_replay_is_found_after_the_tokens_are_pruned(fixture: &Fixture) {
     refused(&app.refresh(&first.refresh).await, 400, "invalid_grant");
     assert_eq!(ended_by(&gateway).await.as_deref(), Some("refresh_reuse"));
     refused(&app.refresh(&second.refresh).await, 400, "invalid_grant");
+}
+
+async fn a_session_is_rotated_ten_times_a_minute(fixture: &Fixture) {
+    let (gateway, clock) = on(fixture).await;
+    let (license, _) = gateway.issue("pro").await;
+    let (app, mut given) = App::connected(&gateway, license).await;
+    let mut before = given.clone();
+    for _ in 0..10 {
+        before = given;
+        given = Given::of(&app.refresh(&before.refresh).await);
+    }
+    for _ in 0..2 {
+        let answer = app.refresh(&given.refresh).await;
+        refused(&answer, 429, "slow_down");
+        assert!(answer.header("retry-after").is_some());
+    }
+    // A lost answer is given again whatever the rate, and the refusals cost nothing.
+    assert_eq!(Given::of(&app.refresh(&before.refresh).await), given);
+    assert_eq!(status(&gateway, &given.access).await, 200);
+    clock.advance(Duration::from_mins(1));
+    Given::of(&app.refresh(&given.refresh).await);
 }
 
 async fn o_30_racing_refreshes_end_with_one_pair(fixture: &Fixture) {

@@ -8,7 +8,7 @@ use wicketgate::{
     ids::{LicenseId, SessionId},
     license::{License, LicenseStatus},
     store::{
-        ClientRecord, CodeRecord, KeyRecord, Redeemed, Registered, Rotated, SessionFilter,
+        ClientRecord, CodeRecord, KeyRecord, Pace, Redeemed, Registered, Rotated, SessionFilter,
         SessionRecord, SessionUse, Stamp, Store, TokenKind, TokenRecord,
     },
 };
@@ -26,6 +26,11 @@ on_both! {
     an_added_client_takes_its_sessions_along
     an_assertion_counts_once_and_is_pruned
 }
+
+const PACE: Pace = Pace {
+    most: 10,
+    since: Timestamp::from_millis(0),
+};
 
 fn digest(number: u8) -> TokenDigest {
     TokenDigest::from_bytes([number; 32])
@@ -166,7 +171,7 @@ async fn the_first_use_ties_and_is_kept(fixture: &Fixture) {
         token(&session, TokenKind::Access, 0, 3),
         token(&session, TokenKind::Access, 1, 4),
     ];
-    let rotated = store.rotate_session(session.id, 0, [9; 16], &next, later(10));
+    let rotated = store.rotate_session(session.id, 0, [9; 16], &next, later(10), PACE);
     assert_eq!(rotated.await.unwrap(), Rotated::Done);
     for (number, at) in [(4, later(3)), (3, later(4))] {
         store
@@ -194,7 +199,7 @@ async fn a_rotation_happens_once(fixture: &Fixture) {
         token(&session, TokenKind::Access, 1, 3),
         token(&session, TokenKind::Refresh, 1, 4),
     ];
-    let rotate = || store.rotate_session(session.id, 0, [9; 16], &next, later(10));
+    let rotate = || store.rotate_session(session.id, 0, [9; 16], &next, later(10), PACE);
     assert_eq!(rotate().await.unwrap(), Rotated::Done);
     assert_eq!(rotate().await.unwrap(), Rotated::Lost);
     let now = store.session(session.id).await.unwrap().unwrap();
@@ -215,7 +220,7 @@ async fn a_rotation_happens_once(fixture: &Fixture) {
             .unwrap()
     );
     let next = [token(&session, TokenKind::Access, 2, 5)];
-    let ended = store.rotate_session(session.id, 1, [1; 16], &next, later(10));
+    let ended = store.rotate_session(session.id, 1, [1; 16], &next, later(10), PACE);
     assert_eq!(ended.await.unwrap(), Rotated::Lost);
 }
 

@@ -12,13 +12,17 @@ use crate::{
     crypto::RefreshToken,
     grant::Scope,
     oauth::{Client, OAuthError},
-    store::{FoundToken, Rotated, SessionRecord, TokenKind},
+    store::{FoundToken, Pace, Rotated, SessionRecord, TokenKind},
 };
 
 /// How long access tokens work on after a rotation, so that no call in flight fails.
 const OVERLAP: Duration = Duration::from_mins(10);
 /// How often a rotation that somebody else was faster with is looked at anew.
 const LOOKS: usize = 4;
+/// Most rotations of one session in [`MINUTE_MS`]. Clients refresh when a token nears its end; asking
+/// again with the same token costs nothing.
+const ROTATIONS: u64 = 10;
+const MINUTE_MS: i64 = 60_000;
 const REFUSED: OAuthError =
     OAuthError::InvalidGrant("the refresh token is unknown, expired, ended or not for this client");
 
@@ -106,9 +110,13 @@ impl Grants {
         let key = &self.parts.successor_key;
         let pair = self.pair(&next, &key.entropy(request.refresh_token, &seed), now);
         let until = now.plus(OVERLAP);
+        let pace = Pace {
+            most: ROTATIONS,
+            since: Timestamp::from_millis(now.as_millis().saturating_sub(MINUTE_MS)),
+        };
         let rotate = || {
             let store = &self.parts.store;
-            store.rotate_session(session.id, from, seed, &pair.records, until)
+            store.rotate_session(session.id, from, seed, &pair.records, until, pace)
         };
         match patience.ask(rotate).await? {
             Rotated::Done => {
@@ -116,6 +124,7 @@ impl Grants {
                 Ok(Some(pair.given(&next, expires, now)))
             }
             Rotated::Lost => Ok(None),
+            Rotated::TooOften => Err(OAuthError::SlowDown("this session is refreshed too often")),
         }
     }
 
