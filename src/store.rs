@@ -10,6 +10,7 @@ mod keys;
 mod licenses;
 mod migrate;
 mod open;
+mod prune;
 mod rows;
 mod sessions;
 mod tokens;

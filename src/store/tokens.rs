@@ -232,28 +232,6 @@ impl Store {
             run!(tx, SQL, digest.as_bytes().as_slice(), now.as_millis());
         })
     }
-
-    /// Removes codes, tokens, assertions that expired before `before`, and sessions that ended or
-    /// expired before `sessions_before`; how many rows.
-    pub async fn prune_sessions(
-        &self,
-        before: Timestamp,
-        sessions_before: Timestamp,
-    ) -> Result<u64, StoreError> {
-        const CODES: &str = "DELETE FROM authorization_codes WHERE expires_ms < $1";
-        const ASSERTIONS: &str = "DELETE FROM client_assertions WHERE expires_ms < $1";
-        const TOKENS: &str = "DELETE FROM session_tokens WHERE expires_ms < $1 OR session_id IN \
-             (SELECT id FROM sessions WHERE expires_ms < $2 OR ended_ms < $2)";
-        const SESSIONS: &str = "DELETE FROM sessions WHERE (expires_ms < $1 OR ended_ms < $1) \
-             AND NOT EXISTS (SELECT 1 FROM session_tokens t WHERE t.session_id = sessions.id)";
-        let (before, sessions_before) = (before.as_millis(), sessions_before.as_millis());
-        write!(self, tx => {
-            run!(tx, CODES, before)
-                + run!(tx, ASSERTIONS, before)
-                + run!(tx, TOKENS, before, sessions_before)
-                + run!(tx, SESSIONS, sessions_before)
-        })
-    }
 }
 
 fn read_code(row: &impl Columns, digest: TokenDigest) -> Result<CodeRecord, StoreError> {

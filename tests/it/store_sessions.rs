@@ -25,6 +25,7 @@ on_both! {
     the_same_registration_is_the_same_client
     an_added_client_takes_its_sessions_along
     an_assertion_counts_once_and_is_pruned
+    many_rows_are_pruned_at_once
 }
 
 const PACE: Pace = Pace {
@@ -406,4 +407,60 @@ async fn an_assertion_counts_once_and_is_pruned(fixture: &Fixture) {
         2
     );
     assert_eq!(store.session(session.id).await.unwrap(), None);
+}
+
+async fn many_rows_are_pruned_at_once(fixture: &Fixture) {
+    const MANY: u32 = 5_003;
+    let store = fixture.store.clone();
+    let (first, second) = {
+        let license = license(&store).await;
+        (session(license, 1), session(license, 2))
+    };
+    let tokens: Vec<_> = (0..MANY)
+        .map(|number| {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&number.to_be_bytes());
+            TokenRecord {
+                digest: TokenDigest::from_bytes(bytes),
+                ..token(&first, TokenKind::Access, 0, 0)
+            }
+        })
+        .collect();
+    for some in tokens.chunks(1_000) {
+        // One transaction has a deadline: not all in one.
+        let own = SessionRecord {
+            id: SessionId::generate(NOON, &wicketgate::entropy::OsEntropy),
+            ..first.clone()
+        };
+        let some: Vec<_> = some
+            .iter()
+            .map(|token| TokenRecord {
+                session: own.id,
+                ..token.clone()
+            })
+            .collect();
+        store
+            .begin_session(&own, &some, &stamp(NOON))
+            .await
+            .unwrap();
+    }
+    let living = [token(&second, TokenKind::Refresh, 0, 200)];
+    store
+        .begin_session(&second, &living, &stamp(NOON))
+        .await
+        .unwrap();
+    assert_eq!(store.prune_sessions(NOON, NOON).await.unwrap(), 0);
+    // Six sessions end; their tokens go with them, the seventh stays as it is.
+    for session in store.sessions(&SessionFilter::default()).await.unwrap() {
+        if session.id != second.id {
+            let ended = store.end_session(session.id, "test", &stamp(NOON)).await;
+            assert!(ended.unwrap());
+        }
+    }
+    let pruned = store.prune_sessions(NOON, later(1)).await.unwrap();
+    assert_eq!(pruned, u64::from(MANY) + 6);
+    let left = store.sessions(&SessionFilter::default()).await.unwrap();
+    assert_eq!(left, [second]);
+    let found = store.token(TokenKind::Refresh, &digest(200)).await;
+    assert!(found.unwrap().is_some());
 }
