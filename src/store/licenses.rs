@@ -60,6 +60,8 @@ pub enum KeyChange {
     Added {
         /// How many older keys now end earlier.
         retiring: u64,
+        /// How many living sessions of the license it ended.
+        ended: u64,
     },
     /// The license is revoked, which is final.
     Final,
@@ -183,6 +185,8 @@ impl Store {
     }
 
     /// Adds a key; the license's other keys stop at `retire_others_at` unless they stop earlier.
+    ///
+    /// Others that stop at once leaked: whatever was begun with them, sessions and codes, ends too.
     pub async fn add_key(
         &self,
         id: LicenseId,
@@ -192,6 +196,11 @@ impl Store {
     ) -> Result<KeyChange, StoreError> {
         const RETIRE: &str = "UPDATE license_keys SET expires_ms = $2 \
              WHERE license_id = $1 AND (expires_ms IS NULL OR expires_ms > $2)";
+        const SPEND: &str = "UPDATE authorization_codes SET spent_ms = $2 \
+             WHERE license_id = $1 AND spent_ms IS NULL";
+        const END: &str = "UPDATE sessions SET ended_ms = $2, ended_by = 'key_rotated' \
+             WHERE license_id = $1 AND ended_ms IS NULL AND expires_ms > $2";
+        let leaked = retire_others_at.is_some_and(|at| at <= stamp.at);
         let id = id.to_string();
         write!(self, tx => {
             match one!(tx, LOCK, &id).map(|row| status_of(&row, 0)).transpose()? {
@@ -204,10 +213,16 @@ impl Store {
                     };
                     run!(tx, INSERT_KEY, key.digest.as_bytes().as_slice(), &id, &key.hint,
                         key.created.as_millis(), key.expires.map(Timestamp::as_millis));
-                    let detail = json!({ "hint": key.hint, "retiring": retiring,
+                    let ended = if leaked {
+                        run!(tx, SPEND, &id, stamp.at.as_millis());
+                        run!(tx, END, &id, stamp.at.as_millis())
+                    } else {
+                        0
+                    };
+                    let detail = json!({ "hint": key.hint, "retiring": retiring, "ended": ended,
                         "retire_others_ms": retire_others_at.map(Timestamp::as_millis) });
                     record!(tx, stamp, "license.key", &id, detail);
-                    KeyChange::Added { retiring }
+                    KeyChange::Added { retiring, ended }
                 }
             }
         })

@@ -80,7 +80,13 @@ async fn a_change_by_another_process_holds_within_a_second(fixture: &Fixture) {
         .add_key(id, &record, Some(now), &gateway.stamp())
         .await
         .unwrap();
-    assert_eq!(done, KeyChange::Added { retiring: 1 });
+    assert_eq!(
+        done,
+        KeyChange::Added {
+            retiring: 1,
+            ended: 0,
+        }
+    );
     assert_eq!(status(&Client::modern(gateway.address, &new)).await, 200);
     let took = until(&old, 401).await;
     assert!(took < SOON, "the rotation took {took:?}");

@@ -160,7 +160,13 @@ async fn keys_rotate_with_overlap(fixture: &Fixture) {
     let end = NOON.plus(Duration::from_hours(1));
     let stamp = fixture.stamp();
     let added = store.add_key(license.id, &new, Some(end), &stamp);
-    assert_eq!(added.await.unwrap(), KeyChange::Added { retiring: 1 });
+    assert_eq!(
+        added.await.unwrap(),
+        KeyChange::Added {
+            retiring: 1,
+            ended: 0,
+        }
+    );
     for key in [&old, &new] {
         let found = store.license_by_digest(&key.digest, NOON).await.unwrap();
         assert_eq!(found.map(|l| l.id), Some(license.id));

@@ -16,6 +16,8 @@ use crate::{
 };
 
 /// Give a license a new key: prints it, once; the old ones end after the overlap
+///
+/// Connections that clients hold go on, unless the overlap is `0s`: then they end with the old keys.
 #[derive(Debug, Args)]
 pub struct RotateArgs {
     /// Its id, the beginning of its id, or its name
@@ -40,8 +42,12 @@ pub async fn run(desk: &Desk, args: RotateArgs) -> Result<(), Failure> {
         .store
         .add_key(license.id, &record, Some(old_until), &desk.stamp())
         .await;
+    let mut ended = 0;
     let refused = match added {
-        Ok(KeyChange::Added { .. }) => None,
+        Ok(KeyChange::Added { ended: count, .. }) => {
+            ended = count;
+            None
+        }
         Ok(KeyChange::Final) => Some(
             Failure::failed(format_args!("{} is revoked, which is final", license.id))
                 .fix("issue a new license"),
@@ -61,8 +67,17 @@ pub async fn run(desk: &Desk, args: RotateArgs) -> Result<(), Failure> {
     machine[name] = value;
     machine["connector_url"] = url.as_str().into();
     machine["old_keys_end"] = old_until.to_string().into();
+    machine["sessions_ended"] = ended.into();
+    let sessions = if args.overlap.duration().is_zero() {
+        format!("{ended} ended")
+    } else {
+        format!(
+            "go on; to end them: wicketgate session revoke-all --license {}",
+            license.id
+        )
+    };
     let human = format!(
-        "license       {} ({})\nold keys end  {} UTC\n{}",
+        "license       {} ({})\nold keys end  {} UTC\nsessions      {sessions}\n{}",
         license.id,
         license.name,
         minute(old_until),

@@ -208,6 +208,7 @@ fn rotation_gives_a_new_key_and_ends_the_old_one() {
         .json();
     let new = ran["key"].as_str().unwrap();
     assert!(new.starts_with("wgl_") && new != old);
+    assert_eq!(ran["sessions_ended"], 0);
     let shown = place
         .run(&format!("license show {id} --json"))
         .done()

@@ -110,3 +110,26 @@ fn what_is_meant_must_be_said() {
     assert!(ran.err.contains("session list"), "{}", ran.err);
     place.run("session list --license Nobody").refused(1);
 }
+
+#[tokio::test]
+async fn a_leaked_key_takes_its_sessions_along() {
+    let place = Place::initialised();
+    let (acme, bolt) = (issue(&place, "Acme"), issue(&place, "Bolt"));
+    for license in [acme, acme, bolt] {
+        begin(&place, license, "Claude").await;
+    }
+    let planned = place.run("license rotate Acme").done().out;
+    let advice = format!("wicketgate session revoke-all --license {acme}");
+    assert!(planned.contains(&advice), "{planned}");
+    assert_eq!(list(&place, "session list --json").len(), 3);
+    let leaked = place
+        .run("license rotate Acme --overlap 0s --json")
+        .done()
+        .json();
+    assert_eq!(leaked["sessions_ended"], 2);
+    let left = list(&place, "session list --json");
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["license"], bolt.to_string());
+    let again = place.run("license rotate Acme --overlap 0s").done().out;
+    assert!(again.contains("0 ended"), "{again}");
+}

@@ -240,7 +240,13 @@ impl TestGateway {
     /// Another key of this license; the gateway is not told.
     pub(crate) async fn add_key(&self, id: LicenseId, key: &KeyRecord) {
         let added = self.store.add_key(id, key, None, &self.stamp()).await;
-        assert_eq!(added.unwrap(), KeyChange::Added { retiring: 0 });
+        assert_eq!(
+            added.unwrap(),
+            KeyChange::Added {
+                retiring: 0,
+                ended: 0,
+            }
+        );
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
