@@ -7,12 +7,12 @@ mod document;
 mod metadata;
 mod recall;
 pub mod register;
+mod slots;
 pub mod web;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::Semaphore;
 
 pub use self::{
     credentials::{ClientCredentials, basic},
@@ -22,6 +22,7 @@ pub use self::{
 use self::{
     metadata::Terms,
     recall::{Found, Recall},
+    slots::Slots,
 };
 use super::{
     Settings,
@@ -35,9 +36,6 @@ use crate::{
     limit::Limiter,
     store::{ClientRecord, Store},
 };
-
-/// Most strangers' addresses read at once.
-const READINGS: usize = 8;
 
 /// A client, as far as an authorization needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,7 +133,11 @@ pub struct Clients {
 impl Clients {
     /// From its parts; nothing is remembered yet.
     pub fn new(parts: ClientsParts) -> Self {
-        let slots = Arc::new(Semaphore::new(READINGS));
+        let slots = Arc::new(Slots::new(
+            &parts.settings.documents.hosts,
+            Arc::clone(&parts.limiter),
+            parts.pepper.clone(),
+        ));
         Self {
             documents: Recall::new(Arc::clone(&parts.clock), Arc::clone(&slots)),
             key_sets: Recall::new(Arc::clone(&parts.clock), slots),

@@ -12,9 +12,12 @@ use futures_util::{
     future::{BoxFuture, Shared},
 };
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-use super::ClientFault;
+use super::{
+    ClientFault,
+    slots::{Before, Slots},
+};
 use crate::clock::SharedClock;
 
 /// Most documents kept.
@@ -34,9 +37,9 @@ pub(super) struct Recall<T> {
 struct Inner<T> {
     clock: SharedClock,
     kept: Cache<String, Kept<T>>,
-    /// Readings under way; as many as there are slots at most.
+    /// Readings under way or waiting; the slots bound them.
     pending: Mutex<HashMap<String, Answer<T>>>,
-    slots: Arc<Semaphore>,
+    slots: Arc<Slots>,
 }
 
 #[derive(Clone)]
@@ -47,8 +50,8 @@ struct Kept<T> {
 }
 
 impl<T: Clone + Send + Sync + 'static> Recall<T> {
-    /// Empty. `slots` are how many readings there may be at once, over all memories that share them.
-    pub(super) fn new(clock: SharedClock, slots: Arc<Semaphore>) -> Self {
+    /// Empty. `slots` bound the readings of all memories that share them.
+    pub(super) fn new(clock: SharedClock, slots: Arc<Slots>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clock,
@@ -119,9 +122,11 @@ impl<T: Clone + Send + Sync + 'static> Inner<T> {
         if let Some(answer) = pending.get(address) {
             return Ok(answer.clone());
         }
-        let slot = Arc::clone(&self.slots)
-            .try_acquire_owned()
-            .map_err(|_| ClientFault::Unavailable)?;
+        let before = match self.kept.get(address) {
+            Some(_) => Before::Read,
+            None => Before::Never,
+        };
+        let turn = self.slots.enter(address, before)?;
         let (tell, told) = oneshot::channel();
         let answer = told.shared();
         pending.insert(address.to_owned(), answer.clone());
@@ -133,8 +138,13 @@ impl<T: Clone + Send + Sync + 'static> Inner<T> {
         let reading = read();
         // A task of its own: who asked first may go away, the others still wait for it.
         tokio::spawn(async move {
-            let _slot = slot;
-            let found = reading.await;
+            let found = match turn.place().await {
+                Ok(place) => {
+                    let found = reading.await;
+                    found.inspect(|_| place.read_well())
+                }
+                Err(fault) => Err(fault),
+            };
             let found = found.map(|(value, fresh)| done.keep(value, fresh));
             drop(done);
             // Nobody may be waiting any more.

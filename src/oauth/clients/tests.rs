@@ -32,6 +32,8 @@ pub(super) const ID: &str = "https://cimd.test/client";
 pub(super) struct Double {
     pages: Mutex<HashMap<String, Result<Value, ClientFault>>>,
     pub(super) reads: AtomicUsize,
+    /// Readings from hosts of strangers that never answer.
+    hung: Mutex<Vec<Url>>,
     /// Readings wait for this, when it is there.
     gate: Mutex<Option<Arc<Notify>>>,
 }
@@ -55,7 +57,14 @@ impl Reader for Double {
         self.reads.fetch_add(1, Ordering::SeqCst);
         let page = self.pages.lock().unwrap().get(url.as_str()).cloned();
         let gate = self.gate.lock().unwrap().clone();
+        let is_hung = url.host_str().is_some_and(|host| host.starts_with("hang"));
+        if is_hung {
+            self.hung.lock().unwrap().push(url);
+        }
         Box::pin(async move {
+            if is_hung {
+                std::future::pending::<()>().await;
+            }
             if let Some(gate) = gate {
                 gate.notified().await;
             }
@@ -250,12 +259,12 @@ async fn s_20_readings_are_few_and_shared() {
     for number in 0..20 {
         ask(&mut others, &format!("https://other{number}.test/c"));
     }
-    // Seven more are under way; the others are told at once.
-    for _ in 0..13 {
+    // Five more are under way; the others wait a moment and are told then.
+    for _ in 0..15 {
         let told = others.join_next().await.unwrap().unwrap();
         assert_eq!(told, Err(ClientFault::Unavailable));
     }
-    assert_eq!(ground.web.reads(), 8);
+    assert_eq!(ground.web.reads(), 6);
     *ground.web.gate.lock().unwrap() = None;
     while !(asking.is_empty() && others.is_empty()) {
         gate.notify_waiters();
@@ -265,8 +274,91 @@ async fn s_20_readings_are_few_and_shared() {
             () = tokio::task::yield_now() => {}
         }
     }
-    assert_eq!(ground.web.reads(), 8);
+    assert_eq!(ground.web.reads(), 6);
     assert!(ground.clients.documents.inner_is_idle());
+}
+
+/// Asks for what strangers named and does not wait for the answer.
+fn flood(ground: &Ground, addresses: impl Iterator<Item = String>) -> tokio::task::JoinSet<()> {
+    addresses
+        .map(|id| (Arc::clone(&ground.clients), id.parse::<ClientId>().unwrap()))
+        .map(|(clients, id)| async move { drop(clients.find(&id).await) })
+        .collect()
+}
+
+async fn hung(ground: &Ground, count: usize) -> Vec<Url> {
+    let hung = || ground.web.hung.lock().unwrap().clone();
+    while hung().len() < count {
+        tokio::task::yield_now().await;
+    }
+    hung()
+}
+
+#[tokio::test]
+async fn s_20_a_flood_of_strangers_leaves_good_logins_alone() {
+    let listed = "https://listed.test/client";
+    let ground = Ground::with(|settings| {
+        settings.documents.hosts = vec!["listed.test".into()];
+    })
+    .await;
+    ground.web.put(ID, Ok(document()));
+    ground.clients.find(&id()).await.unwrap();
+    ground.clock.advance(Duration::from_mins(5));
+    let asked = flood(
+        &ground,
+        (0..1_000).map(|n| format!("https://hang{n}.test/c")),
+    );
+    hung(&ground, 6).await;
+    // One that is known, and one whose host is listed, are read meanwhile and do not wait.
+    assert!(ground.clients.find(&id()).await.is_ok());
+    let mut other = document();
+    other["client_id"] = json!(listed);
+    ground.web.put(listed, Ok(other));
+    assert!(ground.clients.find(&listed.parse().unwrap()).await.is_ok());
+    assert_eq!(ground.web.hung.lock().unwrap().len(), 6);
+    drop(asked);
+}
+
+#[tokio::test]
+async fn s_20_new_hosts_are_counted_by_the_minute_and_met_ones_are_not() {
+    let ground = Ground::new().await;
+    ground.web.put(ID, Ok(document()));
+    ground.clients.find(&id()).await.unwrap();
+    let ask = async |id: String| ground.clients.find(&id.parse().unwrap()).await;
+    for number in 0..100 {
+        assert!(ask(format!("https://s{number}.test/c")).await.is_err());
+    }
+    assert_eq!(ground.web.reads(), 60);
+    // Another document of a host that was read well before.
+    let other = "https://cimd.test/other";
+    let mut more = document();
+    more["client_id"] = json!(other);
+    ground.web.put(other, Ok(more));
+    assert!(ask(other.to_owned()).await.is_ok());
+    // Addresses of such a host that nobody published have a count of their own.
+    for number in 0..100 {
+        assert!(ask(format!("https://cimd.test/{number}")).await.is_err());
+    }
+    assert_eq!(ground.web.reads(), 60 + 60);
+    ground.clock.advance(Duration::from_mins(5));
+    assert!(ask(ID.to_owned()).await.is_ok());
+}
+
+#[tokio::test]
+async fn few_readings_of_one_host_run_at_once() {
+    let ground = Ground::new().await;
+    let one = (0..20).map(|n| format!("https://hang.test/{n}"));
+    let asked = flood(&ground, one);
+    hung(&ground, 1).await;
+    let two = flood(&ground, std::iter::once("https://hang2.test/c".to_owned()));
+    let hung = hung(&ground, 2).await;
+    let of = |host| {
+        hung.iter()
+            .filter(|url| url.host_str() == Some(host))
+            .count()
+    };
+    assert!(of("hang.test") <= 2 && of("hang2.test") == 1, "{hung:?}");
+    drop((asked, two));
 }
 
 #[tokio::test]
