@@ -13,11 +13,12 @@ pub mod web;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use url::Url;
 
 pub use self::{
     credentials::{ClientCredentials, basic},
     register::Registration,
-    web::{Reader, Web, WebError},
+    web::{ReadFault, Reader, Web, WebError},
 };
 use self::{
     metadata::Terms,
@@ -154,7 +155,8 @@ impl Clients {
     /// The client of this id. Reads its document when the id is an address.
     pub async fn find(&self, id: &ClientId) -> Result<Client, ClientFault> {
         if id.is_document() {
-            return self.described(id).await;
+            let (url, publisher) = address::admitted(id, &self.settings.documents)?;
+            return Ok(self.described(id, url, publisher).await?);
         }
         let found = self.store.client(id).await.map_err(|error| {
             tracing::warn!(%error, "oauth.store_failed");
@@ -163,16 +165,25 @@ impl Clients {
         found.map(Client::from).ok_or(ClientFault::Unknown)
     }
 
-    /// The same for the token endpoint, where a copy that counted within the last day will do while
-    /// the document's host does not answer: whoever is connected stays so.
-    pub async fn find_for_token(&self, id: &ClientId) -> Result<Client, ClientFault> {
-        let patience = Patience::new();
+    /// The same for the token endpoint, where whoever is connected stays so: only a document that
+    /// was read and says what is refused takes a client back. `way` is how it proves itself now.
+    async fn find_for_token(
+        &self,
+        id: &ClientId,
+        way: ClientAuth,
+        patience: &Patience,
+    ) -> Result<Client, ClientFault> {
+        if id.is_document() {
+            let (url, publisher) = address::admitted(id, &self.settings.documents)?;
+            return match self.described(id, url.clone(), publisher).await {
+                Err(ReadFault::Silent | ReadFault::Unreadable(_)) => {
+                    self.unread(id, &url, publisher, way)
+                }
+                found => Ok(found?),
+            };
+        }
         loop {
             match self.find(id).await {
-                Err(ClientFault::Unavailable) if id.is_document() => {
-                    let stale = self.documents.stale(id.as_str());
-                    return stale.ok_or(ClientFault::Unavailable);
-                }
                 // The store of our own is waited for, as everywhere at the token endpoint.
                 Err(ClientFault::Unavailable) if patience.pause().await == Again::Yes => {}
                 found => return found,
@@ -180,9 +191,44 @@ impl Clients {
         }
     }
 
+    /// What is known of a client whose document cannot be read: a copy that counted within the last
+    /// day, or else no more than its id. That is enough for a public one, since its code or token
+    /// names the client, and PKCE or the token itself proves the rest.
+    fn unread(
+        &self,
+        id: &ClientId,
+        url: &Url,
+        publisher: Publisher,
+        way: ClientAuth,
+    ) -> Result<Client, ClientFault> {
+        if let Some(stale) = self.documents.stale(id.as_str()) {
+            return Ok(stale);
+        }
+        let last = self.documents.last(id.as_str());
+        let was_confidential = last.is_some_and(|client| client.auth != ClientAuth::None);
+        if way != ClientAuth::None || was_confidential {
+            return Err(ClientFault::Unavailable);
+        }
+        Ok(Client {
+            id: id.clone(),
+            kind: ClientKind::Document,
+            name: url.host_str().unwrap_or_default().to_owned(),
+            redirect_uris: Vec::new(),
+            auth: ClientAuth::None,
+            secret: None,
+            jwks: None,
+            jwks_uri: None,
+            publisher,
+        })
+    }
+
     /// The client that a document describes.
-    async fn described(&self, id: &ClientId) -> Result<Client, ClientFault> {
-        let (url, publisher) = address::admitted(id, &self.settings.documents)?;
+    async fn described(
+        &self,
+        id: &ClientId,
+        url: Url,
+        publisher: Publisher,
+    ) -> Result<Client, ReadFault> {
         let read = || -> BoxFuture<'static, Found<Client>> {
             let (reader, id) = (Arc::clone(&self.reader), id.clone());
             let settings = Arc::clone(&self.settings);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::{Client, ClientFault, Clients, credentials::REFUSED};
+use super::{Client, Clients, credentials::REFUSED, web::ReadFault};
 use crate::{
-    crypto::jwt::{self, Algorithm, JwtFault, KeySet, Rules},
+    crypto::jwt::{self, Algorithm, JwtFault, KeySet, KeySetFault, Rules},
     oauth::OAuthError,
 };
 
@@ -27,6 +27,8 @@ const LONGEST_ID: usize = 256;
 const LARGEST: usize = 64 * 1024;
 /// A key that is not in the set makes the set be read anew, but not more often than this.
 const AGAIN: Duration = Duration::from_mins(1);
+
+const NO_KEYS: &str = "the client's keys are not a set of public keys";
 
 impl Clients {
     /// Is this the client's own assertion, for us, in time and for the first time?
@@ -86,8 +88,9 @@ impl Clients {
         let read = || -> futures_util::future::BoxFuture<'static, _> {
             Box::pin(async move {
                 let read = reader.read(url, LARGEST).await?;
-                let keys = KeySet::parse(&read.body).map_err(|_| {
-                    ClientFault::Document("the client's keys are not a set of public keys")
+                let keys = KeySet::parse(&read.body).map_err(|fault| match fault {
+                    KeySetFault::Malformed => ReadFault::Unreadable(NO_KEYS),
+                    KeySetFault::Secret | KeySetFault::TooMany => ReadFault::Refused(NO_KEYS),
                 })?;
                 Ok((keys, read.fresh))
             })
@@ -98,11 +101,11 @@ impl Clients {
         };
         match found {
             Ok(keys) => Ok(keys),
-            Err(ClientFault::Unavailable) => {
+            Err(ReadFault::Silent | ReadFault::Unreadable(_)) => {
                 self.key_sets.stale(address).ok_or(OAuthError::Unavailable)
             }
-            Err(fault @ (ClientFault::Unknown | ClientFault::Document(_))) => {
-                tracing::info!(%fault, "oauth.client_keys_refused");
+            Err(ReadFault::Refused(fault)) => {
+                tracing::info!(fault, "oauth.client_keys_refused");
                 Err(REFUSED)
             }
         }

@@ -9,7 +9,7 @@ use super::{Client, ClientFault, Clients};
 use crate::{
     crypto::jwt,
     grant::{ClientAuth, ClientId},
-    oauth::{Form, OAuthError},
+    oauth::{Form, OAuthError, patience::Patience},
     secret::SecretString,
 };
 
@@ -84,8 +84,9 @@ impl Clients {
     ) -> Result<Client, OAuthError> {
         let (id, proof) = read(presented)?;
         let id: ClientId = id.parse().map_err(|_| REFUSED)?;
+        let patience = Patience::new();
         let client = self
-            .find_for_token(&id)
+            .find_for_token(&id, proof.method(), &patience)
             .await
             .map_err(|fault| match fault {
                 ClientFault::Unknown => REFUSED,

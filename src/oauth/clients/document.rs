@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    Client, ClientFault, Publisher,
+    Client, Publisher,
     metadata::{Fault, Metadata, Terms},
+    web::ReadFault,
 };
 use crate::{
     grant::{ClientAuth, ClientId, ClientKind},
@@ -23,27 +24,30 @@ pub(super) fn read(
     url: &Url,
     publisher: Publisher,
     terms: &Terms<'_>,
-) -> Result<Client, ClientFault> {
-    let map = object(body).ok_or(ClientFault::Document(
+) -> Result<Client, ReadFault> {
+    let map = object(body).ok_or(ReadFault::Unreadable(
         "the client's document is not a JSON object that names everything once",
     ))?;
-    if map.get("client_id").and_then(Value::as_str) != Some(id.as_str()) {
-        return Err(ClientFault::Document(
+    let named = map.get("client_id").ok_or(ReadFault::Unreadable(
+        "the client's document names no client_id",
+    ))?;
+    if named.as_str() != Some(id.as_str()) {
+        return Err(ReadFault::Refused(
             "client_id in the client's document differs from its address",
         ));
     }
     if map.contains_key("client_secret") {
-        return Err(ClientFault::Document(
+        return Err(ReadFault::Refused(
             "the client's document holds a client_secret, which everybody can read",
         ));
     }
     let metadata = Metadata::read(&map, terms).map_err(|fault| match fault {
-        Fault::Redirect(text) | Fault::Other(text) => ClientFault::Document(text),
+        Fault::Redirect(text) | Fault::Other(text) => ReadFault::Refused(text),
     })?;
     match metadata.auth {
         ClientAuth::None | ClientAuth::PrivateKeyJwt => {}
         ClientAuth::ClientSecretBasic | ClientAuth::ClientSecretPost => {
-            return Err(ClientFault::Document(
+            return Err(ReadFault::Refused(
                 "a client with a document cannot have a secret: token_endpoint_auth_method must be \
                  none or private_key_jwt",
             ));

@@ -15,8 +15,8 @@ use quick_cache::sync::Cache;
 use tokio::sync::oneshot;
 
 use super::{
-    ClientFault,
     slots::{Before, Slots},
+    web::ReadFault,
 };
 use crate::clock::SharedClock;
 
@@ -26,8 +26,8 @@ const KEPT: usize = 1_000;
 const STALE: Duration = Duration::from_hours(24);
 
 /// What was read, ready for use, and for how long it counts.
-pub(super) type Found<T> = Result<(T, Duration), ClientFault>;
-type Answer<T> = Shared<oneshot::Receiver<Result<T, ClientFault>>>;
+pub(super) type Found<T> = Result<(T, Duration), ReadFault>;
+type Answer<T> = Shared<oneshot::Receiver<Result<T, ReadFault>>>;
 
 /// A memory of one sort of document, by address.
 pub(super) struct Recall<T> {
@@ -67,7 +67,7 @@ impl<T: Clone + Send + Sync + 'static> Recall<T> {
         &self,
         address: &str,
         read: impl FnOnce() -> BoxFuture<'static, Found<T>>,
-    ) -> Result<T, ClientFault> {
+    ) -> Result<T, ReadFault> {
         let now = self.inner.clock.monotonic();
         match self.inner.kept.get(address) {
             Some(kept) if now < kept.fresh_until => Ok(kept.value),
@@ -81,7 +81,7 @@ impl<T: Clone + Send + Sync + 'static> Recall<T> {
         address: &str,
         age: Duration,
         read: impl FnOnce() -> BoxFuture<'static, Found<T>>,
-    ) -> Result<T, ClientFault> {
+    ) -> Result<T, ReadFault> {
         let now = self.inner.clock.monotonic();
         match self.inner.kept.get(address) {
             Some(kept) if now < kept.read + age => Ok(kept.value),
@@ -96,6 +96,11 @@ impl<T: Clone + Send + Sync + 'static> Recall<T> {
         (now < kept.fresh_until + STALE).then_some(kept.value)
     }
 
+    /// A copy, however old.
+    pub(super) fn last(&self, address: &str) -> Option<T> {
+        Some(self.inner.kept.get(address)?.value)
+    }
+
     /// Is nothing being read?
     #[cfg(test)]
     pub(super) fn inner_is_idle(&self) -> bool {
@@ -106,9 +111,9 @@ impl<T: Clone + Send + Sync + 'static> Recall<T> {
         &self,
         address: &str,
         read: impl FnOnce() -> BoxFuture<'static, Found<T>>,
-    ) -> Result<T, ClientFault> {
+    ) -> Result<T, ReadFault> {
         let answer = self.inner.join(address, read)?;
-        answer.await.unwrap_or(Err(ClientFault::Unavailable))
+        answer.await.unwrap_or(Err(ReadFault::Silent))
     }
 }
 
@@ -117,7 +122,7 @@ impl<T: Clone + Send + Sync + 'static> Inner<T> {
         self: &Arc<Self>,
         address: &str,
         read: impl FnOnce() -> BoxFuture<'static, Found<T>>,
-    ) -> Result<Answer<T>, ClientFault> {
+    ) -> Result<Answer<T>, ReadFault> {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = pending.get(address) {
             return Ok(answer.clone());

@@ -15,7 +15,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::ClientFault;
+use super::web::ReadFault;
 use crate::{
     crypto::Pepper,
     limit::{BucketKey, Limiter},
@@ -129,7 +129,7 @@ impl Slots {
         self: &Arc<Self>,
         address: &str,
         before: Before,
-    ) -> Result<Turn, ClientFault> {
+    ) -> Result<Turn, ReadFault> {
         let url = Url::parse(address).ok();
         let name = url.as_ref().and_then(Url::host_str).unwrap_or(address);
         let is_listed = self.listed.iter().any(|one| one == name);
@@ -142,7 +142,7 @@ impl Slots {
             let is_met = is_listed || self.met.get(name).is_some();
             let key = if is_met { self.key(name) } else { STRANGE };
             let taken = self.limiter.take(Tier::Registration, NEW, &key);
-            taken.map_err(|_| ClientFault::Unavailable)?;
+            taken.map_err(|_| ReadFault::Silent)?;
         }
         let queue = match standing {
             Standing::Trusted => &self.trusted,
@@ -155,7 +155,7 @@ impl Slots {
             host: self.host(name),
             before,
             standing,
-            queue: queue.map_err(|_| ClientFault::Unavailable)?,
+            queue: queue.map_err(|_| ReadFault::Silent)?,
         })
     }
 
@@ -187,11 +187,11 @@ impl Slots {
 
 impl Turn {
     /// A place, as soon as one is free.
-    pub(super) async fn place(self) -> Result<Place, ClientFault> {
+    pub(super) async fn place(self) -> Result<Place, ReadFault> {
         let permits = timeout(self.slots.wait, self.permits()).await;
-        let permits = permits.map_err(|_| ClientFault::Unavailable)?;
+        let permits = permits.map_err(|_| ReadFault::Silent)?;
         Ok(Place {
-            _permits: permits.map_err(|_| ClientFault::Unavailable)?,
+            _permits: permits.map_err(|_| ReadFault::Silent)?,
             slots: self.slots,
             name: self.name,
             _host: self.host,

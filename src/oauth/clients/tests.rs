@@ -30,7 +30,7 @@ pub(super) const ID: &str = "https://cimd.test/client";
 /// What the web holds: a document by address, or why there is none.
 #[derive(Default)]
 pub(super) struct Double {
-    pages: Mutex<HashMap<String, Result<Value, ClientFault>>>,
+    pages: Mutex<HashMap<String, Result<Value, ReadFault>>>,
     pub(super) reads: AtomicUsize,
     /// Readings from hosts of strangers that never answer.
     hung: Mutex<Vec<Url>>,
@@ -39,7 +39,7 @@ pub(super) struct Double {
 }
 
 impl Double {
-    pub(super) fn put(&self, address: &str, page: Result<Value, ClientFault>) {
+    pub(super) fn put(&self, address: &str, page: Result<Value, ReadFault>) {
         self.pages.lock().unwrap().insert(address.to_owned(), page);
     }
 
@@ -53,7 +53,7 @@ impl Reader for Double {
         url.host_str() != Some("10.0.0.1")
     }
 
-    fn read(&self, url: Url, _: usize) -> BoxFuture<'static, Result<Read, ClientFault>> {
+    fn read(&self, url: Url, _: usize) -> BoxFuture<'static, Result<Read, ReadFault>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         let page = self.pages.lock().unwrap().get(url.as_str()).cloned();
         let gate = self.gate.lock().unwrap().clone();
@@ -68,7 +68,7 @@ impl Reader for Double {
             if let Some(gate) = gate {
                 gate.notified().await;
             }
-            let page = page.unwrap_or(Err(ClientFault::Unavailable))?;
+            let page = page.unwrap_or(Err(ReadFault::Silent))?;
             let body = Bytes::from(page.to_string());
             let fresh = Duration::from_mins(5);
             Ok(Read { body, fresh })
@@ -197,9 +197,9 @@ async fn o_26_a_changed_document_is_seen_when_the_copy_ends() {
 #[tokio::test]
 async fn o_27_a_failure_is_not_remembered() {
     let ground = Ground::new().await;
-    let missing = ClientFault::Document("nothing can be read");
+    let missing = ReadFault::Unreadable("nothing can be read");
     ground.web.put(ID, Err(missing));
-    assert_eq!(ground.clients.find(&id()).await, Err(missing));
+    assert_eq!(ground.clients.find(&id()).await, Err(missing.into()));
     let mut wrong = document();
     wrong["client_id"] = json!("https://cimd.test/Client");
     ground.web.put(ID, Ok(wrong));
@@ -209,33 +209,79 @@ async fn o_27_a_failure_is_not_remembered() {
     assert_eq!(ground.web.reads(), 3);
 }
 
+async fn for_token(ground: &Ground, way: ClientAuth) -> Result<Client, ClientFault> {
+    let patience = Patience::new();
+    ground.clients.find_for_token(&id(), way, &patience).await
+}
+
 #[tokio::test]
 async fn a_stale_copy_serves_only_tokens_and_only_for_a_day() {
     let ground = Ground::new().await;
     let clients = &ground.clients;
-    ground.web.put(ID, Err(ClientFault::Unavailable));
-    assert_eq!(
-        clients.find_for_token(&id()).await,
-        Err(ClientFault::Unavailable)
-    );
     ground.web.put(ID, Ok(document()));
-    clients.find(&id()).await.unwrap();
-    ground.web.put(ID, Err(ClientFault::Unavailable));
+    let known = clients.find(&id()).await;
+    assert!(known.is_ok());
     ground.clock.advance(Duration::from_hours(24));
-    assert_eq!(clients.find(&id()).await, Err(ClientFault::Unavailable));
-    assert!(clients.find_for_token(&id()).await.is_ok());
-    // A host that answers and takes the client back is heard.
-    ground.web.put(ID, Err(ClientFault::Document("gone")));
-    assert_eq!(
-        clients.find_for_token(&id()).await,
-        Err(ClientFault::Document("gone"))
-    );
-    ground.web.put(ID, Err(ClientFault::Unavailable));
+    // Also what is no document takes nothing back.
+    for fault in [
+        ReadFault::Silent,
+        ReadFault::Unreadable("an address of the client leads elsewhere"),
+    ] {
+        ground.web.put(ID, Err(fault));
+        assert_eq!(clients.find(&id()).await, Err(fault.into()));
+        assert_eq!(for_token(&ground, ClientAuth::None).await, known);
+    }
+    ground.web.put(ID, Ok(json!({ "error": "maintenance" })));
+    assert_eq!(for_token(&ground, ClientAuth::None).await, known);
+    // A document that takes the client back is heard.
+    let mut other = document();
+    other["client_id"] = json!("https://cimd.test/other");
+    ground.web.put(ID, Ok(other));
+    let heard = for_token(&ground, ClientAuth::None).await;
+    assert!(matches!(heard, Err(ClientFault::Document(_))), "{heard:?}");
+    ground.web.put(ID, Err(ReadFault::Silent));
     ground.clock.advance(Duration::from_mins(5));
-    assert_eq!(
-        clients.find_for_token(&id()).await,
-        Err(ClientFault::Unavailable)
-    );
+    let unread = for_token(&ground, ClientAuth::None).await;
+    assert_ne!(unread, known);
+}
+
+#[tokio::test]
+async fn a_restart_ends_no_session_of_a_public_document_client() {
+    for fault in [ReadFault::Silent, ReadFault::Unreadable("404")] {
+        let ground = Ground::new().await;
+        ground.web.put(ID, Err(fault));
+        let client = for_token(&ground, ClientAuth::None).await.unwrap();
+        assert_eq!((client.id, client.kind), (id(), ClientKind::Document));
+        assert_eq!(client.auth, ClientAuth::None);
+        // Nothing can be sent there: no login begins with it.
+        assert!(client.redirect_uris.is_empty());
+        assert_eq!(ground.clients.find(&id()).await, Err(fault.into()));
+        for way in [
+            ClientAuth::PrivateKeyJwt,
+            ClientAuth::ClientSecretBasic,
+            ClientAuth::ClientSecretPost,
+        ] {
+            let found = for_token(&ground, way).await;
+            assert_eq!(found, Err(ClientFault::Unavailable), "{way:?}");
+        }
+    }
+    let off = Ground::with(|settings| settings.documents.accept = AcceptDocuments::Off).await;
+    let found = for_token(&off, ClientAuth::None).await;
+    assert!(matches!(found, Err(ClientFault::Document(_))));
+}
+
+#[tokio::test]
+async fn who_had_keys_does_not_become_public_when_its_document_is_away() {
+    let ground = Ground::new().await;
+    let mut keyed = document();
+    keyed["token_endpoint_auth_method"] = json!("private_key_jwt");
+    keyed["jwks_uri"] = json!("https://cimd.test/jwks");
+    ground.web.put(ID, Ok(keyed));
+    ground.clients.find(&id()).await.unwrap();
+    ground.web.put(ID, Err(ReadFault::Silent));
+    ground.clock.advance(Duration::from_hours(48));
+    let found = for_token(&ground, ClientAuth::None).await;
+    assert_eq!(found, Err(ClientFault::Unavailable));
 }
 
 #[tokio::test]

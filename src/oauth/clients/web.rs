@@ -38,14 +38,34 @@ pub struct Read {
     pub fresh: Duration,
 }
 
+/// Why what a client publishes is not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadFault {
+    /// Nothing answers, or there is no place for another reading.
+    Silent,
+    /// What answers is something else: another status, another type, no document. The host may have
+    /// a bad day, so this takes back nothing that was read before.
+    Unreadable(&'static str),
+    /// It was read, and says what is refused.
+    Refused(&'static str),
+}
+
+impl From<ReadFault> for ClientFault {
+    fn from(fault: ReadFault) -> Self {
+        match fault {
+            ReadFault::Silent => Self::Unavailable,
+            ReadFault::Unreadable(why) | ReadFault::Refused(why) => Self::Document(why),
+        }
+    }
+}
+
 /// Reads addresses of strangers.
 pub trait Reader: Send + Sync + 'static {
     /// May this address be read, as far as that shows without asking for its name?
     fn permits(&self, url: &Url) -> bool;
 
-    /// The JSON document there, of at most `cap` bytes. [`ClientFault::Unavailable`] when nothing
-    /// answers, [`ClientFault::Document`] when the answer is not acceptable.
-    fn read(&self, url: Url, cap: usize) -> BoxFuture<'static, Result<Read, ClientFault>>;
+    /// The JSON document there, of at most `cap` bytes.
+    fn read(&self, url: Url, cap: usize) -> BoxFuture<'static, Result<Read, ReadFault>>;
 }
 
 /// The way out to strangers' addresses. Made at its first use: most gateways never need it, and a
@@ -107,10 +127,10 @@ impl Reader for Web {
             .is_some_and(|client| client.check(url).is_ok())
     }
 
-    fn read(&self, url: Url, cap: usize) -> BoxFuture<'static, Result<Read, ClientFault>> {
+    fn read(&self, url: Url, cap: usize) -> BoxFuture<'static, Result<Read, ReadFault>> {
         let client = self.client().cloned();
         Box::pin(async move {
-            let client = client.ok_or(ClientFault::Unavailable)?;
+            let client = client.ok_or(ReadFault::Silent)?;
             let deadline = Instant::now() + PATIENCE;
             let request = EgressRequest {
                 method: Method::GET,
@@ -119,9 +139,7 @@ impl Reader for Web {
                 body: None,
             };
             let sent = timeout_at(deadline, client.send(request)).await;
-            let response = sent
-                .map_err(|_| ClientFault::Unavailable)?
-                .map_err(fault_of)?;
+            let response = sent.map_err(|_| ReadFault::Silent)?.map_err(fault_of)?;
             check(response.status(), response.headers())?;
             let fresh = freshness(response.headers());
             let body = read_body(response, cap, PATIENCE, deadline).await;
@@ -145,31 +163,31 @@ fn headers() -> HeaderMap {
     fields.into_iter().collect()
 }
 
-const fn fault_of(error: EgressError) -> ClientFault {
+const fn fault_of(error: EgressError) -> ReadFault {
     match error {
         EgressError::AddressRefused => {
-            ClientFault::Document("an address of the client is not out on the Internet")
+            ReadFault::Unreadable("an address of the client is not out on the Internet")
         }
-        EgressError::TooLarge => ClientFault::Document("a document of the client is too large"),
+        EgressError::TooLarge => ReadFault::Unreadable("a document of the client is too large"),
         EgressError::Connect
         | EgressError::ConnectTimeout
         | EgressError::Broken
         | EgressError::BodyIdle
-        | EgressError::Deadline => ClientFault::Unavailable,
+        | EgressError::Deadline => ReadFault::Silent,
     }
 }
 
-fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), ClientFault> {
+fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), ReadFault> {
     if status.is_redirection() {
-        return Err(ClientFault::Document(
+        return Err(ReadFault::Unreadable(
             "an address of the client leads elsewhere, which is not followed",
         ));
     }
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
-        return Err(ClientFault::Unavailable);
+        return Err(ReadFault::Silent);
     }
     if status != StatusCode::OK {
-        return Err(ClientFault::Document(
+        return Err(ReadFault::Unreadable(
             "nothing can be read at an address of the client",
         ));
     }
@@ -178,7 +196,7 @@ fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), ClientFault> {
         .iter()
         .any(|coding| coding != "identity")
     {
-        return Err(ClientFault::Document(
+        return Err(ReadFault::Unreadable(
             "a document of the client is compressed",
         ));
     }
@@ -197,7 +215,7 @@ fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), ClientFault> {
     if is_json { Ok(()) } else { Err(NOT_JSON) }
 }
 
-const NOT_JSON: ClientFault = ClientFault::Document("a document of the client is not sent as JSON");
+const NOT_JSON: ReadFault = ReadFault::Unreadable("a document of the client is not sent as JSON");
 
 /// `max-age` within its bounds (RFC 9111 section 5.2.2); the least with `no-store` or without it.
 fn freshness(headers: &HeaderMap) -> Duration {

@@ -3,7 +3,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    super::tests::{Ground, ID, NOW},
+    super::{
+        ReadFault,
+        tests::{Ground, ID, NOW},
+    },
     *,
 };
 use crate::crypto::jwt::{Algorithm, signer::Signer};
@@ -231,9 +234,16 @@ async fn keys_elsewhere_are_read_and_read_again_for_a_new_key() {
     ground.web.put(KEYS, Ok(leaked));
     ground.clock.advance(Duration::from_mins(1));
     refused(by(&old, "f").await);
-    // With the host away a copy of the last day helps out; without one it is our fault, not theirs.
-    ground.web.put(KEYS, Err(ClientFault::Unavailable));
-    assert_eq!(by(&new, "g").await, Ok(ID.to_owned()));
+    // With the host away, or confused, a copy of the last day helps out; without one it is our fault,
+    // not theirs.
+    for (fault, jti) in [
+        (Err(ReadFault::Silent), "g"),
+        (Err(ReadFault::Unreadable("404")), "g2"),
+        (Ok(json!({ "error": "maintenance" })), "g3"),
+    ] {
+        ground.web.put(KEYS, fault);
+        assert_eq!(by(&new, jti).await, Ok(ID.to_owned()));
+    }
     let fresh = Ground::new().await;
     let document = json!({ "client_id": ID, "redirect_uris": ["https://cimd.test/cb"],
         "token_endpoint_auth_method": "private_key_jwt", "jwks_uri": KEYS });
@@ -245,8 +255,10 @@ async fn keys_elsewhere_are_read_and_read_again_for_a_new_key() {
 #[tokio::test]
 async fn our_own_faults_are_told_as_such() {
     let ground = Ground::new().await;
-    let found = prove(&ground, None, &format!("client_id={ID}")).await;
+    let found = prove(&ground, None, &format!("client_id={ID}&client_secret=x")).await;
     assert_eq!(found, Err(OAuthError::Unavailable));
+    let found = prove(&ground, None, &format!("client_id={ID}")).await;
+    assert_eq!(found, Ok(ID.to_owned()));
     let (id, _) = registered(&ground, &[]).await;
     ground.store.close().await;
     let found = prove(&ground, None, &format!("client_id={id}")).await;

@@ -11,11 +11,11 @@ fn document() -> Value {
         "redirect_uris": ["https://cimd.test/cb", "http://localhost/cb"] })
 }
 
-fn read(value: &Value) -> Result<Client, ClientFault> {
+fn read(value: &Value) -> Result<Client, ReadFault> {
     read_text(value.to_string().as_bytes())
 }
 
-fn read_text(body: &[u8]) -> Result<Client, ClientFault> {
+fn read_text(body: &[u8]) -> Result<Client, ReadFault> {
     let url = Url::parse(ID).unwrap();
     let terms = Terms {
         schemes: &["cursor".to_owned()],
@@ -27,7 +27,9 @@ fn read_text(body: &[u8]) -> Result<Client, ClientFault> {
 #[track_caller]
 fn refused(value: &Value, part: &str) {
     match read(value) {
-        Err(ClientFault::Document(text)) => assert!(text.contains(part), "{text}"),
+        Err(ReadFault::Refused(text) | ReadFault::Unreadable(text)) => {
+            assert!(text.contains(part), "{text}")
+        }
         other => panic!("{other:?} for {value}"),
     }
 }

@@ -89,7 +89,7 @@ impl Site {
         .unwrap()
     }
 
-    async fn read(&self) -> Result<Read, ClientFault> {
+    async fn read(&self) -> Result<Read, ReadFault> {
         self.web().read(self.url(), 5 * 1024).await
     }
 }
@@ -97,9 +97,11 @@ impl Site {
 const OK: &str = "200 OK\r\nContent-Type: application/json";
 
 #[track_caller]
-fn refused(found: Result<Read, ClientFault>, part: &str) {
+fn refused(found: Result<Read, ReadFault>, part: &str) {
     match found {
-        Err(ClientFault::Document(text)) => assert!(text.contains(part), "{text}"),
+        Err(ReadFault::Refused(text) | ReadFault::Unreadable(text)) => {
+            assert!(text.contains(part), "{text}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -153,11 +155,11 @@ async fn s_18_a_certificate_nobody_vouches_for_is_refused() {
     };
     let stranger = Web::new(&policy).unwrap();
     let found = stranger.read(site.url(), 5 * 1024).await;
-    assert_eq!(found, Err(ClientFault::Unavailable));
+    assert_eq!(found, Err(ReadFault::Silent));
     // The right authority, another name.
     let url = site.url().as_str().replace("localhost", "127.0.0.1");
     let found = site.web().read(Url::parse(&url).unwrap(), 5 * 1024).await;
-    assert_eq!(found, Err(ClientFault::Unavailable));
+    assert_eq!(found, Err(ReadFault::Silent));
 }
 
 #[tokio::test]
@@ -231,7 +233,7 @@ async fn s_17_bodies_are_counted_and_soon_over() {
     let slow = format!("HTTP/1.1 {OK}\r\nContent-Length: 2\r\n\r\n{{}}");
     let slow = Site::start(slow.into_bytes(), Duration::from_mins(1)).await;
     let since = Instant::now();
-    assert_eq!(slow.read().await, Err(ClientFault::Unavailable));
+    assert_eq!(slow.read().await, Err(ReadFault::Silent));
     assert!(
         since.elapsed() < Duration::from_secs(7),
         "{:?}",
@@ -264,7 +266,7 @@ async fn what_is_no_json_document_is_refused() {
         refused(Site::plain(head, "{}").await.read().await, part);
     }
     let down = Site::plain("503 Down\r\nContent-Type: application/json", "{}").await;
-    assert_eq!(down.read().await, Err(ClientFault::Unavailable));
+    assert_eq!(down.read().await, Err(ReadFault::Silent));
 }
 
 #[test]
