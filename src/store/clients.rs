@@ -49,6 +49,9 @@ pub enum Registered {
     Full,
 }
 
+/// How much older than now the time of a client's registration may be before it is noted anew.
+const SEEN_EVERY_MS: i64 = 60_000;
+
 const COLUMNS: &str = "client_id, kind, name, redirect_uris, auth_method, secret_digest, \
      secret_hint, jwks, jwks_uri, fingerprint, created_ms, used_ms";
 const INSERT: &str = "INSERT INTO oauth_clients (client_id, kind, name, redirect_uris, auth_method, \
@@ -78,6 +81,44 @@ macro_rules! insert {
 }
 
 impl Store {
+    /// The client that registered the same before. It is as good as new then: pruning spares it as
+    /// if it were registered at `now`.
+    pub async fn registered_before(
+        &self,
+        fingerprint: &TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<ClientRecord>, StoreError> {
+        const SEEN: &str = "UPDATE oauth_clients SET created_ms = $2 WHERE client_id = $1";
+        let known = format!("SELECT {COLUMNS} FROM oauth_clients WHERE fingerprint = $1");
+        let fingerprint = fingerprint.as_bytes().as_slice();
+        let found = read!(self, pool => {
+            let query = sqlx::query(sqlx::AssertSqlSafe(known.as_str()));
+            let row = query.bind(fingerprint).fetch_optional(pool).await?;
+            row.map(|row| read_client(&row)).transpose()?
+        })?;
+        let Some(mut client) = found else {
+            return Ok(None);
+        };
+        // Anybody may ask as often as they like: that is not a write each time.
+        if client.created.as_millis().saturating_add(SEEN_EVERY_MS) > now.as_millis() {
+            return Ok(Some(client));
+        }
+        let kept = write!(self, tx => run!(tx, SEEN, client.id.as_str(), now.as_millis()) == 1)?;
+        client.created = now;
+        Ok(kept.then_some(client))
+    }
+
+    /// Makes room: forgets the registered client that waits longest for its first token, if it does
+    /// so since before `unused_since`. False when there is none.
+    pub async fn evict_client(&self, unused_since: Timestamp) -> Result<bool, StoreError> {
+        const SQL: &str = "DELETE FROM oauth_clients WHERE client_id = \
+             (SELECT client_id FROM oauth_clients WHERE kind = 'registered' AND used_ms IS NULL \
+             AND created_ms < $1 ORDER BY created_ms, client_id LIMIT 1)";
+        write!(self, tx => {
+            run!(tx, SQL, unused_since.as_millis()) == 1
+        })
+    }
+
     /// Stores a client that registered itself, unless the same registration is known or `most`
     /// registered clients are kept already.
     pub async fn register_client(
@@ -178,14 +219,15 @@ impl Store {
     }
 
     /// Forgets registered clients that never got a token and are older than `unused_since`, and
-    /// those without a living session that last got one before `idle_since`; how many.
+    /// those without a living session that last got one before `idle_since`; how many. One that
+    /// registered the same again meanwhile is not older than that.
     pub async fn prune_clients(
         &self,
         unused_since: Timestamp,
         idle_since: Timestamp,
     ) -> Result<u64, StoreError> {
         const SQL: &str = "DELETE FROM oauth_clients WHERE kind = 'registered' \
-             AND ((used_ms IS NULL AND created_ms < $1) OR used_ms < $2) \
+             AND created_ms < $1 AND (used_ms IS NULL OR used_ms < $2) \
              AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.client_id = oauth_clients.client_id \
              AND s.ended_ms IS NULL AND s.expires_ms > $2)";
         write!(self, tx => {

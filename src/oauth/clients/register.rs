@@ -25,6 +25,8 @@ use crate::{
 pub const LARGEST: usize = 16 * 1024;
 /// Registered clients that never got a token are forgotten after this long.
 const UNUSED: Duration = Duration::from_hours(24);
+/// With no room left, the oldest of them makes some after this long: a person signs in within it.
+const SIGN_IN: Duration = Duration::from_mins(10);
 /// Those without a living session, this long after their last token.
 const IDLE: Duration = Duration::from_hours(90 * 24);
 
@@ -80,22 +82,34 @@ impl Clients {
             return Err(OAuthError::AccessDenied("clients cannot register here"));
         }
         let metadata = self.read_registration(body)?;
-        // One bucket for all: users of a hosted client come from a few addresses.
+        let (record, secret) = self.record(metadata);
+        let now = self.clock.now();
+        if let Some(fingerprint) = &record.fingerprint
+            && let Some(client) = self.store.registered_before(fingerprint, now).await?
+        {
+            return Ok(Registration {
+                client,
+                secret: None,
+            });
+        }
+        // One bucket for all: users of a hosted client come from a few addresses. Clients that are
+        // known take nothing from it, so a flood of new ones keeps none of them out.
         self.limiter
             .take(Tier::Registration, policy.limit, &[0; 16])
             .map_err(|_| OAuthError::SlowDown("too many registrations at the moment"))?;
-        let (record, secret) = self.record(metadata);
         let mut registered = self.store.register_client(&record, policy.most).await?;
         if registered == Registered::Full {
-            let now = self.clock.now().as_millis();
             let before = |span: Duration| {
                 let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-                Timestamp::from_millis(now.saturating_sub(span))
+                Timestamp::from_millis(now.as_millis().saturating_sub(span))
             };
-            self.store
+            let pruned = self
+                .store
                 .prune_clients(before(UNUSED), before(IDLE))
                 .await?;
-            registered = self.store.register_client(&record, policy.most).await?;
+            if pruned > 0 || self.store.evict_client(before(SIGN_IN)).await? {
+                registered = self.store.register_client(&record, policy.most).await?;
+            }
         }
         match registered {
             Registered::New => Ok(Registration {

@@ -1,6 +1,10 @@
 use serde_json::{Value, json};
 
-use super::{super::tests::Ground, *};
+use super::{
+    super::{ClientFault, tests::Ground},
+    *,
+};
+use crate::clock::Clock as _;
 
 fn plain() -> Value {
     json!({ "client_name": "Cursor", "redirect_uris": ["https://a.test/cb"] })
@@ -198,6 +202,94 @@ async fn o_09_a_flood_is_limited_and_the_store_bounded() {
     ground.clock.advance(UNUSED + Duration::from_secs(1));
     assert!(register(&ground, &plain()).await.is_ok());
     assert_eq!(ground.store.clients(None, 1_000).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn o_09_a_flood_keeps_out_no_client_that_is_known() {
+    let ground = Ground::with(|settings| {
+        settings.registration.limit = "3/min".parse().unwrap();
+    })
+    .await;
+    let known = register(&ground, &plain()).await.unwrap();
+    for number in 0..5 {
+        let metadata = with("client_name", json!(format!("client {number}")));
+        assert_eq!(register(&ground, &metadata).await.is_ok(), number < 2);
+    }
+    for _ in 0..10 {
+        assert_eq!(register(&ground, &plain()).await.unwrap(), known);
+    }
+}
+
+#[tokio::test]
+async fn o_09_with_no_room_left_the_oldest_that_nobody_uses_makes_some() {
+    let ground = Ground::with(|settings| settings.registration.most = 3).await;
+    let of = |number: i32| with("client_name", json!(format!("client {number}")));
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let answer = register(&ground, &of(number)).await.unwrap();
+        ids.push(
+            answer["client_id"]
+                .as_str()
+                .unwrap()
+                .parse::<ClientId>()
+                .unwrap(),
+        );
+        ground.clock.advance(Duration::from_secs(1));
+    }
+    let now = ground.clock.now();
+    ground.store.client_used(&ids[0], now).await.unwrap();
+    // They may all be about to sign in.
+    ground.clock.advance(SIGN_IN - Duration::from_secs(3));
+    assert_eq!(
+        register(&ground, &of(3)).await.unwrap_err().code(),
+        "slow_down"
+    );
+    ground.clock.advance(Duration::from_secs(3));
+    register(&ground, &of(4)).await.unwrap();
+    assert_eq!(
+        ground.clients.find(&ids[1]).await,
+        Err(ClientFault::Unknown)
+    );
+    for kept in [&ids[0], &ids[2]] {
+        assert!(ground.clients.find(kept).await.is_ok());
+    }
+    assert_eq!(ground.store.clients(None, 10).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn o_10_who_registers_the_same_again_is_not_forgotten_minutes_later() {
+    let ground = Ground::new().await;
+    let id = |answer: &Value| {
+        answer["client_id"]
+            .as_str()
+            .unwrap()
+            .parse::<ClientId>()
+            .unwrap()
+    };
+    let unused = id(&register(&ground, &plain()).await.unwrap());
+    let idle = with("client_name", json!("idle"));
+    let used = id(&register(&ground, &idle).await.unwrap());
+    let now = ground.clock.now();
+    ground.store.client_used(&used, now).await.unwrap();
+    ground.clock.advance(IDLE + Duration::from_hours(1));
+    assert_eq!(id(&register(&ground, &plain()).await.unwrap()), unused);
+    assert_eq!(id(&register(&ground, &idle).await.unwrap()), used);
+    ground.clock.advance(Duration::from_mins(5));
+    let before = |span: Duration| {
+        let now = ground.clock.now().as_millis();
+        Timestamp::from_millis(now - i64::try_from(span.as_millis()).unwrap())
+    };
+    let pruned = ground
+        .store
+        .prune_clients(before(UNUSED), before(IDLE))
+        .await;
+    assert_eq!(pruned, Ok(0));
+    ground.clock.advance(UNUSED);
+    let pruned = ground
+        .store
+        .prune_clients(before(UNUSED), before(IDLE))
+        .await;
+    assert_eq!(pruned, Ok(2));
 }
 
 #[tokio::test]
