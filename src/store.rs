@@ -22,7 +22,7 @@ use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
     audit::{AuditEntry, Stamp},
-    clients::{ClientRecord, Registered},
+    clients::{Asserted, AssertionTimes, ClientRecord, Registered},
     credentials::{CredentialInfo, CredentialRecord, Removal, Tenant},
     error::StoreError,
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},

@@ -49,6 +49,28 @@ pub enum Registered {
     Full,
 }
 
+/// When an assertion was presented, and what of it is remembered for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AssertionTimes {
+    /// When it came.
+    pub now: Timestamp,
+    /// Until when the same text is the same request.
+    pub again: Timestamp,
+    /// Until when its id counts as used.
+    pub expires: Timestamp,
+}
+
+/// What became of an assertion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asserted {
+    /// Its id is new.
+    First,
+    /// The same text came moments ago.
+    Again,
+    /// Its id was used before.
+    Replayed,
+}
+
 /// How much older than now the time of a client's registration may be before it is noted anew.
 const SEEN_EVERY_MS: i64 = 60_000;
 
@@ -235,16 +257,26 @@ impl Store {
         })
     }
 
-    /// Notes an assertion of a client; false when it was seen before.
+    /// Notes an assertion of a client by the digest of its id. The same `text` counts as the same
+    /// request until `again`: whoever had no answer sends it once more.
     pub async fn first_assertion(
         &self,
-        digest: &TokenDigest,
-        expires: Timestamp,
-    ) -> Result<bool, StoreError> {
-        const SQL: &str = "INSERT INTO client_assertions (digest, expires_ms) VALUES ($1, $2) \
+        id: &TokenDigest,
+        text: &TokenDigest,
+        times: AssertionTimes,
+    ) -> Result<Asserted, StoreError> {
+        const NOTE: &str = "INSERT INTO client_assertions (digest, expires_ms) VALUES ($1, $2) \
              ON CONFLICT DO NOTHING";
+        const SENT: &str = "SELECT 1 FROM client_assertions WHERE digest = $1 AND expires_ms > $2";
         write!(self, tx => {
-            run!(tx, SQL, digest.as_bytes().as_slice(), expires.as_millis()) == 1
+            if run!(tx, NOTE, id.as_bytes().as_slice(), times.expires.as_millis()) == 1 {
+                run!(tx, NOTE, text.as_bytes().as_slice(), times.again.as_millis());
+                Asserted::First
+            } else if one!(tx, SENT, text.as_bytes().as_slice(), times.now.as_millis()).is_some() {
+                Asserted::Again
+            } else {
+                Asserted::Replayed
+            }
         })
     }
 }

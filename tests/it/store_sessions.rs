@@ -1,5 +1,7 @@
 //! Sessions, tokens, codes and clients: one behaviour on both databases.
 
+use std::time::Duration;
+
 use wicketgate::{
     clock::Timestamp,
     crypto::TokenDigest,
@@ -8,8 +10,8 @@ use wicketgate::{
     ids::{LicenseId, SessionId},
     license::{License, LicenseStatus},
     store::{
-        ClientRecord, CodeRecord, KeyRecord, Pace, Redeemed, Registered, Rotated, SessionFilter,
-        SessionRecord, SessionUse, Stamp, Store, TokenKind, TokenRecord,
+        Asserted, AssertionTimes, ClientRecord, CodeRecord, KeyRecord, Pace, Redeemed, Registered,
+        Rotated, SessionFilter, SessionRecord, SessionUse, Stamp, Store, TokenKind, TokenRecord,
     },
 };
 
@@ -393,8 +395,23 @@ async fn an_added_client_takes_its_sessions_along(fixture: &Fixture) {
 
 async fn an_assertion_counts_once_and_is_pruned(fixture: &Fixture) {
     let store = fixture.store.clone();
-    assert!(store.first_assertion(&digest(1), later(1)).await.unwrap());
-    assert!(!store.first_assertion(&digest(1), later(1)).await.unwrap());
+    let note = async |id: u8, text: u8, now: Timestamp| {
+        let times = AssertionTimes {
+            now,
+            again: NOON.plus(Duration::from_secs(10)),
+            expires: later(1),
+        };
+        let noted = store
+            .first_assertion(&digest(id), &digest(text), times)
+            .await;
+        noted.unwrap()
+    };
+    let soon = NOON.plus(Duration::from_secs(9));
+    assert_eq!(note(101, 201, NOON).await, Asserted::First);
+    assert_eq!(note(101, 201, soon).await, Asserted::Again);
+    assert_eq!(note(101, 202, soon).await, Asserted::Replayed);
+    let late = NOON.plus(Duration::from_secs(10));
+    assert_eq!(note(101, 201, late).await, Asserted::Replayed);
     let session = session(license(&store).await, 1);
     let tokens = [token(&session, TokenKind::Access, 0, 1)];
     store

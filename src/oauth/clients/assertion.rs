@@ -9,7 +9,8 @@ use url::Url;
 use super::{Client, Clients, credentials::REFUSED, web::ReadFault};
 use crate::{
     crypto::jwt::{self, Algorithm, JwtFault, KeySet, KeySetFault, Rules},
-    oauth::OAuthError,
+    oauth::{OAuthError, patience::Patience},
+    store::{Asserted, AssertionTimes},
 };
 
 /// Algorithms that are accepted.
@@ -21,6 +22,8 @@ const ALGORITHMS: [Algorithm; 4] = [
 ];
 /// How far ahead an assertion may end.
 const LONGEST: Duration = Duration::from_mins(5);
+/// The very same assertion counts once more within this: its sender had no answer from us.
+const RESENT: Duration = Duration::from_secs(10);
 /// Longest `jti`, in bytes.
 const LONGEST_ID: usize = 256;
 /// Largest key set that is read, in bytes.
@@ -31,11 +34,13 @@ const AGAIN: Duration = Duration::from_mins(1);
 const NO_KEYS: &str = "the client's keys are not a set of public keys";
 
 impl Clients {
-    /// Is this the client's own assertion, for us, in time and for the first time?
+    /// Is this the client's own assertion, for us, in time and for the first time, or sent
+    /// again as it was?
     pub(super) async fn check_assertion(
         &self,
         client: &Client,
         token: &str,
+        patience: &Patience,
     ) -> Result<(), OAuthError> {
         let endpoint = format!("{}/token", self.settings.issuer);
         let rules = Rules {
@@ -67,14 +72,24 @@ impl Clients {
         ) else {
             return Err(REFUSED);
         };
-        let digest = format!("assertion\n{}\n{id}", client.id);
-        let digest = self.pepper.digest_text(&digest);
-        let forget = expiry.plus(jwt::LEEWAY);
-        if self.store.first_assertion(&digest, forget).await? {
-            Ok(())
-        } else {
-            tracing::warn!("oauth.assertion_replayed");
-            Err(REFUSED)
+        let digest = |what, text| {
+            let text = format!("{what}\n{}\n{text}", client.id);
+            self.pepper.digest_text(&text)
+        };
+        let (id, text) = (digest("assertion", id), digest("assertion text", token));
+        let now = self.clock.now();
+        let times = AssertionTimes {
+            now,
+            again: now.plus(RESENT),
+            expires: expiry.plus(jwt::LEEWAY),
+        };
+        let note = || self.store.first_assertion(&id, &text, times);
+        match patience.ask(note).await? {
+            Asserted::First | Asserted::Again => Ok(()),
+            Asserted::Replayed => {
+                tracing::warn!("oauth.assertion_replayed");
+                Err(REFUSED)
+            }
         }
     }
 

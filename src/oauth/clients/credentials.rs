@@ -107,7 +107,7 @@ impl Clients {
                     return Err(REFUSED);
                 }
             }
-            Proof::Assertion(token) => self.check_assertion(&client, token).await?,
+            Proof::Assertion(token) => self.check_assertion(&client, token, &patience).await?,
         }
         Ok(client)
     }

@@ -173,7 +173,7 @@ async fn a_signed_assertion_proves_once() {
             claims
         };
         assert_eq!(prove(claims(&id, "a")).await, Ok(id.clone()));
-        refused(prove(claims(&id, "a")).await);
+        refused(prove(with_expiry(&claims(&id, "a"), NOW + 121)).await);
         assert_eq!(prove(claims(&id, "b")).await, Ok(id.clone()));
         for wrong in [
             with("aud", json!("https://gw.test/mcp")),
@@ -201,6 +201,29 @@ async fn a_signed_assertion_proves_once() {
         );
         malformed(super::tests::prove(&ground, None, &two).await);
     }
+}
+
+fn with_expiry(claims: &Value, expiry: i64) -> Value {
+    let mut claims = claims.clone();
+    claims["exp"] = json!(expiry);
+    claims
+}
+
+#[tokio::test]
+async fn an_assertion_that_is_sent_again_as_it_was_counts_for_moments() {
+    let ground = Ground::new().await;
+    let signer = Signer::new(Algorithm::Es256, "one");
+    let method = ("token_endpoint_auth_method", json!("private_key_jwt"));
+    let (id, _) = registered(&ground, &[method, ("jwks", signer.jwks())]).await;
+    let one = asserted(&signer.sign(&claims(&id, "a")));
+    let other = asserted(&signer.sign(&with_expiry(&claims(&id, "a"), NOW + 100)));
+    assert_eq!(prove(&ground, None, &one).await, Ok(id.clone()));
+    ground.clock.advance(Duration::from_secs(9));
+    assert_eq!(prove(&ground, None, &one).await, Ok(id.clone()));
+    refused(prove(&ground, None, &other).await);
+    // Sending it again does not make it last longer.
+    ground.clock.advance(Duration::from_secs(1));
+    refused(prove(&ground, None, &one).await);
 }
 
 #[tokio::test]
