@@ -47,11 +47,22 @@ impl Scheme {
     }
 }
 
+/// Which addresses one client may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Any public address, and special-use ones that are listed.
+    Public,
+    /// Listed special-use networks only.
+    Listed,
+}
+
 /// What one client may do.
 #[derive(Debug, Clone)]
 pub struct EgressProfile {
     /// The only scheme it speaks.
     pub scheme: Scheme,
+    /// How far it reaches; in the clear never further than what is listed.
+    pub reach: Reach,
     /// Special-use networks it may reach nevertheless.
     pub allow_special_use: Vec<IpNet>,
     /// Longest time for name, address and TLS together.
@@ -67,6 +78,7 @@ impl EgressProfile {
     pub const fn new(scheme: Scheme) -> Self {
         Self {
             scheme,
+            reach: Reach::Public,
             allow_special_use: Vec::new(),
             connect_timeout: Duration::from_secs(5),
             idle_per_host: 64,
@@ -176,7 +188,7 @@ impl EgressClient {
     ) -> Result<Self, EgressSetupError> {
         install_tls_provider();
         let allow = profile.allow_special_use.clone();
-        let guard = Arc::new(Guard::new(profile.scheme, allow, lookup));
+        let guard = Arc::new(Guard::new(profile.scheme, profile.reach, allow, lookup));
         let engine = engine(profile, Arc::clone(&guard))?;
         Ok(Self { engine, guard })
     }

@@ -95,7 +95,8 @@ pub struct ClientDocumentsConfig {
     /// `any` host, only the `listed` ones, or `off`: not advertised and not read.
     pub accept: AcceptDocuments,
 
-    /// Hosts for `listed`, such as `claude.ai`. With `any` they are shown as known publishers.
+    /// Hosts for `listed`, such as `claude.ai`. With `any` they are shown as known publishers. Documents
+    /// and keys are read at port 443; write `host:port` where it is another.
     pub hosts: Vec<String>,
 
     /// Special-use networks that documents may be read from nevertheless, such as the one of your own

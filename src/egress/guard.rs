@@ -15,7 +15,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use tokio::{sync::Semaphore, time::timeout};
 use url::{Host, Url};
 
-use super::Scheme;
+use super::{Reach, Scheme};
 
 /// Longest time for a name.
 const LOOKUP: Duration = Duration::from_secs(3);
@@ -175,15 +175,25 @@ impl Lookup for SystemLookup {
 /// The rule of one client.
 pub(super) struct Guard {
     scheme: Scheme,
+    reach: Reach,
     allow: Vec<IpNet>,
     lookup: Arc<dyn Lookup>,
     slots: Arc<Semaphore>,
 }
 
 impl Guard {
-    pub(super) fn new(scheme: Scheme, allow: Vec<IpNet>, lookup: Arc<dyn Lookup>) -> Self {
+    pub(super) fn new(
+        scheme: Scheme,
+        reach: Reach,
+        allow: Vec<IpNet>,
+        lookup: Arc<dyn Lookup>,
+    ) -> Self {
         Self {
             scheme,
+            reach: match scheme {
+                Scheme::Https => reach,
+                Scheme::Http => Reach::Listed,
+            },
             allow,
             lookup,
             slots: Arc::new(Semaphore::new(LOOKUPS)),
@@ -192,7 +202,7 @@ impl Guard {
 
     fn permits(&self, ip: IpAddr) -> bool {
         is_allowed(ip, &self.allow)
-            && (self.scheme == Scheme::Https || is_listed(plain(ip), &self.allow))
+            && (self.reach == Reach::Public || is_listed(plain(ip), &self.allow))
     }
 
     /// Scheme and, where the host is a literal, address. Names are judged when they are resolved.
@@ -202,7 +212,7 @@ impl Guard {
                 Some(Host::Ipv4(ip)) => self.permits(IpAddr::V4(ip)),
                 Some(Host::Ipv6(ip)) => self.permits(IpAddr::V6(ip)),
                 Some(Host::Domain(name)) if is_localhost(name) => !self.loopback().is_empty(),
-                Some(Host::Domain(_)) => self.scheme == Scheme::Https || !self.allow.is_empty(),
+                Some(Host::Domain(_)) => self.reach == Reach::Public || !self.allow.is_empty(),
                 None => false,
             };
         if fits { Ok(()) } else { Err(AddressRefused) }

@@ -132,15 +132,27 @@ fn client_documents(documents: &ClientDocumentsConfig, at: &Spot<'_>, findings: 
         );
     }
     for (i, host) in documents.hosts.iter().enumerate() {
-        if !is_host_name(host) {
+        if !is_place(host) {
             findings.error(
                 &at.key("hosts").index(i),
                 "not a host name",
-                "write the name alone, in lower case and without port: `claude.ai`",
+                "write the name alone, in lower case: `claude.ai`; with a port only where it is not 443",
             );
         }
     }
     issuer::networks(&documents.allow_special_use, at, findings);
+}
+
+/// A DNS name, with a port where that is not the one of https.
+fn is_place(text: &str) -> bool {
+    match text.split_once(':') {
+        None => is_host_name(text),
+        Some((name, port)) => {
+            let number = port.parse::<u16>().ok();
+            let is_port = number.is_some_and(|n| n != 0 && n != 443 && n.to_string() == port);
+            is_port && is_host_name(name)
+        }
+    }
 }
 
 /// A DNS name as a URL would print it.

@@ -2,7 +2,7 @@ use super::*;
 
 fn guard(scheme: Scheme, allow: &[&str]) -> Guard {
     let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
-    Guard::new(scheme, allow, Arc::new(SystemLookup))
+    Guard::new(scheme, Reach::Public, allow, Arc::new(SystemLookup))
 }
 
 fn refused(url: &str) {
@@ -12,6 +12,21 @@ fn refused(url: &str) {
 
 fn allowed(ip: &str) -> bool {
     is_allowed(ip.parse().unwrap(), &[])
+}
+
+#[test]
+fn a_guard_for_listed_networks_permits_nothing_else() {
+    let allow = vec!["10.0.0.0/8".parse().unwrap()];
+    let inside = Guard::new(Scheme::Https, Reach::Listed, allow, Arc::new(SystemLookup));
+    let judge = |url: &str| inside.check_url(&url.parse().unwrap()).is_ok();
+    assert!(judge("https://10.1.2.3:8443/") && judge("https://name.test:8443/"));
+    assert!(!judge("https://9.9.9.9:8443/") && !judge("https://localhost:8443/"));
+    let nowhere = Guard::new(Scheme::Https, Reach::Listed, vec![], Arc::new(SystemLookup));
+    assert!(
+        nowhere
+            .check_url(&"https://name.test/".parse().unwrap())
+            .is_err()
+    );
 }
 
 #[test]

@@ -10,6 +10,8 @@ use crate::{
     oauth::clients::Publisher,
 };
 
+/// The port of https.
+pub(super) const HTTPS: u16 = 443;
 const NO_ADDRESS: &str = "the client id is no plain https address";
 
 /// The address that a client id is, where the policy lets it be read at all.
@@ -23,12 +25,7 @@ pub(super) fn admitted(
         ));
     }
     let url = plain(id.as_str()).map_err(ClientFault::Document)?;
-    let host = url.host_str().unwrap_or_default();
-    let publisher = if policy
-        .hosts
-        .iter()
-        .any(|one| one.eq_ignore_ascii_case(host))
-    {
+    let publisher = if is_listed(&policy.hosts, &url) {
         Publisher::Listed
     } else {
         Publisher::Unknown
@@ -39,6 +36,18 @@ pub(super) fn admitted(
         ));
     }
     Ok((url, publisher))
+}
+
+/// Is the host of this address listed, with its port unless that is the one of https?
+pub(super) fn is_listed(hosts: &[String], url: &Url) -> bool {
+    let name = url.host_str().unwrap_or_default();
+    hosts.iter().any(|one| {
+        let (host, port) = match one.rsplit_once(':') {
+            Some((host, port)) => (host, port.parse().ok()),
+            None => (one.as_str(), Some(HTTPS)),
+        };
+        host.eq_ignore_ascii_case(name) && port == url.port_or_known_default()
+    })
 }
 
 /// Reads the address; an error says what is odd about it.
@@ -120,6 +129,22 @@ mod tests {
     }
 
     #[test]
+    fn s_19_a_port_is_listed_with_its_host() {
+        let of = |url: &str| {
+            let hosts = ["a.test:8443".to_owned(), "b.test".to_owned()];
+            is_listed(&hosts, &Url::parse(url).unwrap())
+        };
+        assert!(of("https://a.test:8443/c") && of("https://b.test/c"));
+        for bad in [
+            "https://a.test/c",
+            "https://a.test:22/c",
+            "https://b.test:8443/c",
+        ] {
+            assert!(!of(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_policy_says_whose_documents_are_read() {
         let id: ClientId = "https://claude.ai/c".parse().unwrap();
         let of = |accept, hosts: &[&str]| {
@@ -136,5 +161,7 @@ mod tests {
         assert_eq!(of(AcceptDocuments::Listed, &["claude.ai"]), listed);
         assert_eq!(of(AcceptDocuments::Listed, &["a.claude.ai"]), None);
         assert_eq!(of(AcceptDocuments::Off, &["claude.ai"]), None);
+        assert_eq!(of(AcceptDocuments::Listed, &["claude.ai:443"]), listed);
+        assert_eq!(of(AcceptDocuments::Listed, &["claude.ai:8443"]), None);
     }
 }

@@ -191,7 +191,9 @@ fn key_address(value: &Value, terms: &Terms<'_>) -> Result<String, Fault> {
     if (terms.permits)(&url) {
         Ok(url.into())
     } else {
-        Err(Fault::Other("jwks_uri is not out on the Internet"))
+        Err(Fault::Other(
+            "jwks_uri is not out on the Internet at port 443",
+        ))
     }
 }
 

@@ -12,11 +12,11 @@ use http::{
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
-use super::ClientFault;
+use super::{ClientFault, address};
 use crate::{
     config::auth::ClientDocumentsConfig,
     egress::{
-        EgressClient, EgressError, EgressProfile, EgressRequest, Roots, RootsError, Scheme,
+        EgressClient, EgressError, EgressProfile, EgressRequest, Reach, Roots, RootsError, Scheme,
         read_body,
     },
 };
@@ -72,7 +72,11 @@ pub trait Reader: Send + Sync + 'static {
 /// machine without certificates still serves everything else.
 pub struct Web {
     profile: EgressProfile,
-    client: OnceLock<Option<EgressClient>>,
+    /// Hosts that the operator lists, some with a port.
+    hosts: Vec<String>,
+    anywhere: OnceLock<Option<EgressClient>>,
+    /// To ports that nobody listed: only in the operator's own networks.
+    inside: OnceLock<Option<EgressClient>>,
 }
 
 /// Why there is no way out.
@@ -102,17 +106,48 @@ impl Web {
                 extra_roots,
                 ..EgressProfile::new(Scheme::Https)
             },
-            client: OnceLock::new(),
+            hosts: policy.hosts.clone(),
+            anywhere: OnceLock::new(),
+            inside: OnceLock::new(),
         })
     }
 
-    fn client(&self) -> Option<&EgressClient> {
+    fn client(&self, reach: Reach) -> Result<&EgressClient, ReadFault> {
+        let client = match reach {
+            Reach::Public => &self.anywhere,
+            Reach::Listed => &self.inside,
+        };
         let make = || {
-            let made = EgressClient::for_upstream(&self.profile);
+            let profile = EgressProfile {
+                reach,
+                ..self.profile.clone()
+            };
+            let made = EgressClient::for_upstream(&profile);
             made.inspect_err(|error| tracing::warn!(%error, "oauth.no_way_out"))
                 .ok()
         };
-        self.client.get_or_init(make).as_ref()
+        client.get_or_init(make).as_ref().ok_or(ReadFault::Silent)
+    }
+
+    /// The client that may read this address, as far as that shows without asking for its name.
+    fn way(&self, url: &Url) -> Result<&EgressClient, ReadFault> {
+        let anywhere = self.client(Reach::Public)?;
+        if anywhere.check(url).is_err() {
+            return Err(ReadFault::Refused(
+                "an address of the client is not out on the Internet",
+            ));
+        }
+        let is_usual = url.port_or_known_default() == Some(address::HTTPS);
+        if is_usual || address::is_listed(&self.hosts, url) {
+            return Ok(anywhere);
+        }
+        let inside = self.client(Reach::Listed)?;
+        match inside.check(url) {
+            Ok(()) => Ok(inside),
+            Err(_) => Err(ReadFault::Refused(
+                "an address of the client names a port other than 443",
+            )),
+        }
     }
 }
 
@@ -123,14 +158,13 @@ fn roots(path: &Path) -> Result<Roots, WebError> {
 
 impl Reader for Web {
     fn permits(&self, url: &Url) -> bool {
-        self.client()
-            .is_some_and(|client| client.check(url).is_ok())
+        self.way(url).is_ok()
     }
 
     fn read(&self, url: Url, cap: usize) -> BoxFuture<'static, Result<Read, ReadFault>> {
-        let client = self.client().cloned();
+        let client = self.way(&url).cloned();
         Box::pin(async move {
-            let client = client.ok_or(ReadFault::Silent)?;
+            let client = client?;
             let deadline = Instant::now() + PATIENCE;
             let request = EgressRequest {
                 method: Method::GET,

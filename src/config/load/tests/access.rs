@@ -59,6 +59,9 @@ fn schemes_and_hosts_are_some() {
     for odd in [
         "\"https://claude.ai\"",
         "\"claude.ai:443\"",
+        "\"claude.ai:0\"",
+        "\"claude.ai:08443\"",
+        "\"claude.ai:x\"",
         "\"*.claude.ai\"",
         "Claude.ai",
         "\"\"",
@@ -71,7 +74,9 @@ fn schemes_and_hosts_are_some() {
         &documents("allow_special_use: [0.0.0.0/0]"),
         "every address would be allowed",
     );
-    fine(&documents("accept: listed, hosts: [claude.ai]"));
+    fine(&documents(
+        "accept: listed, hosts: [claude.ai, \"inner.test:8443\"]",
+    ));
 }
 
 #[test]

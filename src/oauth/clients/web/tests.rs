@@ -209,6 +209,47 @@ async fn s_01_to_s_07_special_use_addresses_are_not_dialled() {
 }
 
 #[tokio::test]
+async fn s_19_other_ports_are_listed_or_inside() {
+    let site = Site::plain(OK, "{}").await;
+    let port = site.port;
+    let of = |hosts: Vec<String>, networks: &[&str]| {
+        Web::new(&ClientDocumentsConfig {
+            hosts,
+            allow_special_use: networks.iter().map(|net| net.parse().unwrap()).collect(),
+            ca_file: Some(site.ca.path().to_owned()),
+            ..ClientDocumentsConfig::default()
+        })
+        .unwrap()
+    };
+    let permits = |web: &Web, url: &str| web.permits(&Url::parse(url).unwrap());
+    let public = of(vec!["a.test:8443".to_owned()], &[]);
+    for (url, good) in [
+        ("https://a.test/c", true),
+        ("https://a.test:443/c", true),
+        ("https://a.test:8443/c", true),
+        ("https://a.test:22/c", false),
+        ("https://b.test:8443/c", false),
+        ("https://9.9.9.9/c", true),
+        ("https://9.9.9.9:22/c", false),
+    ] {
+        assert_eq!(permits(&public, url), good, "{url}");
+    }
+    let odd = Url::parse("https://b.test:22/c").unwrap();
+    refused(public.read(odd, 5_120).await, "a port other than 443");
+    // An allowed network is reached at any port, but nothing beside it.
+    let inside = of(vec![], &["127.0.0.0/8"]);
+    assert!(inside.read(site.url(), 5_120).await.is_ok());
+    assert!(!permits(&inside, "https://9.9.9.9:8443/c"));
+    // A listed port does not open a network.
+    let listed = of(vec![format!("localhost:{port}")], &[]);
+    refused(
+        listed.read(site.url(), 5_120).await,
+        "not out on the Internet",
+    );
+    assert_eq!(site.seen.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
 async fn s_11_a_redirect_is_a_refusal() {
     let other = Site::plain(OK, "{}").await;
     let head = format!("302 Found\r\nLocation: {}", other.url());
