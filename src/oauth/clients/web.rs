@@ -199,11 +199,11 @@ fn headers() -> HeaderMap {
 
 const fn fault_of(error: EgressError) -> ReadFault {
     match error {
-        EgressError::AddressRefused => {
-            ReadFault::Unreadable("an address of the client is not out on the Internet")
-        }
         EgressError::TooLarge => ReadFault::Unreadable("a document of the client is too large"),
-        EgressError::Connect
+        // A name with an address that must not be called is told as one without any: whoever asks
+        // must not learn which names there are inside.
+        EgressError::AddressRefused
+        | EgressError::Connect
         | EgressError::ConnectTimeout
         | EgressError::Broken
         | EgressError::BodyIdle

@@ -249,6 +249,14 @@ async fn s_19_other_ports_are_listed_or_inside() {
     assert_eq!(site.seen.load(Ordering::SeqCst), 1);
 }
 
+#[test]
+fn names_inside_are_told_as_names_that_are_not() {
+    let absent = fault_of(EgressError::Connect);
+    assert_eq!(fault_of(EgressError::AddressRefused), absent);
+    assert_eq!(fault_of(EgressError::ConnectTimeout), absent);
+    assert_eq!(ClientFault::from(absent), ClientFault::Unavailable);
+}
+
 #[tokio::test]
 async fn s_11_a_redirect_is_a_refusal() {
     let other = Site::plain(OK, "{}").await;
