@@ -10,7 +10,7 @@ pub mod register;
 mod slots;
 pub mod web;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use url::Url;
@@ -37,6 +37,12 @@ use crate::{
     limit::Limiter,
     store::{ClientRecord, Store},
 };
+
+/// How long a copy that no longer counts may help out where it cannot be read anew: at the token
+/// endpoint, so that whoever is connected stays so.
+const STALE: Duration = Duration::from_hours(24);
+/// The same where a person is about to approve: as long as they may think about it.
+const FORM: Duration = Duration::from_mins(10);
 
 /// A client, as far as an authorization needs to know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,11 +158,18 @@ impl Clients {
         }
     }
 
-    /// The client of this id. Reads its document when the id is an address.
+    /// The client of this id. Reads its document when the id is an address. While that cannot be
+    /// read a copy will do that counted ten minutes ago: a form that was shown with it can be sent.
     pub async fn find(&self, id: &ClientId) -> Result<Client, ClientFault> {
         if id.is_document() {
             let (url, publisher) = address::admitted(id, &self.settings.documents)?;
-            return Ok(self.described(id, url, publisher).await?);
+            return match self.described(id, url, publisher).await {
+                Err(fault @ (ReadFault::Silent | ReadFault::Unreadable(_))) => {
+                    let shown = self.documents.stale(id.as_str(), FORM);
+                    shown.ok_or(fault.into())
+                }
+                found => Ok(found?),
+            };
         }
         let found = self.store.client(id).await.map_err(|error| {
             tracing::warn!(%error, "oauth.store_failed");
@@ -201,7 +214,7 @@ impl Clients {
         publisher: Publisher,
         way: ClientAuth,
     ) -> Result<Client, ClientFault> {
-        if let Some(stale) = self.documents.stale(id.as_str()) {
+        if let Some(stale) = self.documents.stale(id.as_str(), STALE) {
             return Ok(stale);
         }
         let last = self.documents.last(id.as_str());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use url::Url;
 
-use super::{Client, Clients, credentials::REFUSED, web::ReadFault};
+use super::{Client, Clients, STALE, credentials::REFUSED, web::ReadFault};
 use crate::{
     crypto::jwt::{self, Algorithm, JwtFault, KeySet, KeySetFault, Rules},
     oauth::{OAuthError, patience::Patience},
@@ -116,9 +116,10 @@ impl Clients {
         };
         match found {
             Ok(keys) => Ok(keys),
-            Err(ReadFault::Silent | ReadFault::Unreadable(_)) => {
-                self.key_sets.stale(address).ok_or(OAuthError::Unavailable)
-            }
+            Err(ReadFault::Silent | ReadFault::Unreadable(_)) => self
+                .key_sets
+                .stale(address, STALE)
+                .ok_or(OAuthError::Unavailable),
             Err(ReadFault::Refused(fault)) => {
                 tracing::info!(fault, "oauth.client_keys_refused");
                 Err(REFUSED)

@@ -22,8 +22,6 @@ use crate::clock::SharedClock;
 
 /// Most documents kept.
 const KEPT: usize = 1_000;
-/// How long a copy that no longer counts may still help out.
-const STALE: Duration = Duration::from_hours(24);
 
 /// What was read, ready for use, and for how long it counts.
 pub(super) type Found<T> = Result<(T, Duration), ReadFault>;
@@ -89,11 +87,11 @@ impl<T: Clone + Send + Sync + 'static> Recall<T> {
         }
     }
 
-    /// A copy that counted within the last day.
-    pub(super) fn stale(&self, address: &str) -> Option<T> {
+    /// A copy that no longer counts since `span` at most.
+    pub(super) fn stale(&self, address: &str, span: Duration) -> Option<T> {
         let kept = self.inner.kept.get(address)?;
         let now = self.inner.clock.monotonic();
-        (now < kept.fresh_until + STALE).then_some(kept.value)
+        (now < kept.fresh_until + span).then_some(kept.value)
     }
 
     /// A copy, however old.

@@ -246,6 +246,33 @@ async fn a_stale_copy_serves_only_tokens_and_only_for_a_day() {
 }
 
 #[tokio::test]
+async fn a_form_can_be_sent_while_its_clients_document_is_away() {
+    let ground = Ground::new().await;
+    ground.web.put(ID, Ok(document()));
+    let shown = ground.clients.find(&id()).await;
+    assert!(shown.is_ok());
+    ground
+        .clock
+        .advance(Duration::from_mins(5 + 10) - Duration::from_secs(1));
+    for fault in [ReadFault::Silent, ReadFault::Unreadable("404")] {
+        ground.web.put(ID, Err(fault));
+        assert_eq!(ground.clients.find(&id()).await, shown);
+    }
+    // What the document says now counts, also that it refuses.
+    ground
+        .web
+        .put(ID, Ok(json!({ "client_id": ID, "redirect_uris": [] })));
+    let heard = ground.clients.find(&id()).await;
+    assert!(matches!(heard, Err(ClientFault::Document(_))), "{heard:?}");
+    ground.web.put(ID, Err(ReadFault::Silent));
+    ground.clock.advance(Duration::from_secs(1));
+    assert_eq!(
+        ground.clients.find(&id()).await,
+        Err(ClientFault::Unavailable)
+    );
+}
+
+#[tokio::test]
 async fn a_restart_ends_no_session_of_a_public_document_client() {
     for fault in [ReadFault::Silent, ReadFault::Unreadable("404")] {
         let ground = Ground::new().await;
