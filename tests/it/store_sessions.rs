@@ -418,7 +418,8 @@ async fn an_assertion_counts_once_and_is_pruned(fixture: &Fixture) {
         .begin_session(&session, &tokens, &stamp(NOON))
         .await
         .unwrap();
-    assert_eq!(store.prune_sessions(later(2), NOON).await.unwrap(), 1);
+    // The assertion's id and its text.
+    assert_eq!(store.prune_sessions(later(2), NOON).await.unwrap(), 2);
     assert_eq!(
         store.prune_sessions(later(200), later(200)).await.unwrap(),
         2

@@ -28,7 +28,7 @@ fn read_text(body: &[u8]) -> Result<Client, ReadFault> {
 fn refused(value: &Value, part: &str) {
     match read(value) {
         Err(ReadFault::Refused(text) | ReadFault::Unreadable(text)) => {
-            assert!(text.contains(part), "{text}")
+            assert!(text.contains(part), "{text}");
         }
         other => panic!("{other:?} for {value}"),
     }

@@ -100,7 +100,7 @@ const OK: &str = "200 OK\r\nContent-Type: application/json";
 fn refused(found: Result<Read, ReadFault>, part: &str) {
     match found {
         Err(ReadFault::Refused(text) | ReadFault::Unreadable(text)) => {
-            assert!(text.contains(part), "{text}")
+            assert!(text.contains(part), "{text}");
         }
         other => panic!("{other:?}"),
     }
