@@ -43,6 +43,10 @@ pub enum AuthError {
     /// Malformed, unknown, revoked, suspended or expired: one answer for all of them.
     #[error("credential refused")]
     Refused,
+    /// Nothing that anybody could have guessed: an access token's form, which is unknown or over,
+    /// or a token that an identity provider did sign, and that is over. Its client renews it.
+    #[error("token is over")]
+    Over,
     /// A good token that lacks a scope the configuration asks of its issuer.
     #[error("token lacks a scope")]
     InsufficientScope,
@@ -110,7 +114,11 @@ impl Authenticator {
     ) -> Result<Principal, AuthError> {
         if AccessToken::is_well_formed(presented) {
             let digest = self.parts.pepper.digest_text(presented);
-            self.by_token(&digest, circumstances).await
+            let known = self.by_token(&digest, circumstances).await;
+            known.map_err(|error| match error {
+                AuthError::Refused => AuthError::Over,
+                other => other,
+            })
         } else if self.parts.license_keys == LicenseKeys::Accepted
             && LicenseKey::is_well_formed(presented)
         {
@@ -196,7 +204,9 @@ impl Authenticator {
             Proof::Issued(issued) => now < issued.ends,
             Proof::Key(_) | Proof::None => true,
         };
-        if in_time && principal.license().is_usable(now) {
+        if !in_time {
+            Err(AuthError::Over)
+        } else if principal.license().is_usable(now) {
             Ok(principal)
         } else {
             Err(AuthError::Refused)

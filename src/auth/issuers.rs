@@ -117,7 +117,11 @@ impl Issuers {
         }
         let refused = |fault: JwtFault| {
             tracing::debug!(%fault, "authentication.token_refused");
-            AuthError::Refused
+            match fault {
+                // Times are looked at behind the signature: the issuer did sign it.
+                JwtFault::Expired => AuthError::Over,
+                _ => AuthError::Refused,
+            }
         };
         let claims = jwt::unverified(token).map_err(refused)?;
         let name = claims.get("iss").and_then(Value::as_str);

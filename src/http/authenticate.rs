@@ -126,6 +126,8 @@ impl AuthenticateParts {
         match known.await {
             Ok(principal) => Ok(principal),
             Err(AuthError::Refused) => Err(self.failed(head)),
+            // Clients renew after a 401 only, and all users of a hosted one share a few addresses.
+            Err(AuthError::Over) => Err(EdgeRefusal::CredentialRefused),
             Err(AuthError::InsufficientScope) => Err(EdgeRefusal::ScopeInsufficient),
             Err(AuthError::Unavailable) => Err(EdgeRefusal::StoreUnavailable),
         }

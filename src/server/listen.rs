@@ -197,7 +197,9 @@ impl Listener {
                 // A store that is away for a moment is no reason to hang up; what changed
                 // meanwhile is still to be found out.
                 Err(AuthError::Unavailable) => self.known = Known::Owed,
-                Err(AuthError::Refused | AuthError::InsufficientScope) => return Some(self.end()),
+                Err(AuthError::Refused | AuthError::Over | AuthError::InsufficientScope) => {
+                    return Some(self.end());
+                }
                 Ok(principal) => {
                     self.known = Known::Sure;
                     self.principal = principal;

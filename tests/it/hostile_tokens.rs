@@ -5,7 +5,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use wicketgate::{
     clock::{Clock as _, ManualClock},
-    crypto::{LicenseKey, TokenDigest},
+    crypto::{AccessToken, LicenseKey, TokenDigest},
     entropy::OsEntropy,
     store::KeyRecord,
 };
@@ -13,6 +13,7 @@ use wicketgate::{
 use crate::support::{
     client::Client,
     database::NOON,
+    oauth::App,
     oracle::Ground,
     wire::{Answer, once},
 };
@@ -304,6 +305,34 @@ async fn t_12_wrong_keys_are_limited_by_address_and_good_ones_are_not() {
         ground.answered(&request, 429).await;
     }
     ground.prove().await;
+}
+
+#[tokio::test]
+async fn t_12_a_token_that_ended_is_told_to_renew_and_does_not_count() {
+    let mut ground = Ground::with(|setup| setup.limits += "  unauthenticated: 3/h\n").await;
+    let (license, _) = ground.gateway.issue("pro").await;
+    let (app, given) = App::connected(&ground.gateway, license).await;
+    assert_eq!(app.revoke(&given.refresh).await.status, 200);
+    let unknown = AccessToken::generate(&OsEntropy).expose().to_owned();
+    for token in [&given.access, &unknown] {
+        for _ in 0..5 {
+            bearer(&mut ground, token).await;
+        }
+    }
+    for (status, token) in [
+        (401, fresh()),
+        (401, given.access.replacen("wga_", "wga-", 1)),
+        (401, unknown.chars().rev().collect()),
+        (429, "wga_x".to_owned()),
+        (429, fresh()),
+    ] {
+        ground.presented(&token);
+        let line = format!("Authorization: Bearer {token}\r\n");
+        let request = with_lines(&ground, line.as_bytes());
+        ground.answered(&request, status).await;
+    }
+    // An address that used up its failures still learns that it must refresh.
+    bearer(&mut ground, &given.access).await;
 }
 
 #[tokio::test]

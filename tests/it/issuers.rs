@@ -37,6 +37,11 @@ impl Place {
 
     /// With further YAML inside the issuer, and other limits.
     async fn with(keys: &[&Signer], more: &str, limits: &str) -> Self {
+        Self::limited(keys, more, limits, "100000/min").await
+    }
+
+    /// The same with another limit on failures.
+    async fn limited(keys: &[&Signer], more: &str, limits: &str, failures: &str) -> Self {
         let (provider, clock) = (
             Provider::start(keys).await,
             Arc::new(ManualClock::new(NOON)),
@@ -47,7 +52,7 @@ impl Place {
         let gateway = TestGateway::with(|setup| {
             setup.clock = time;
             let limits = if limits.is_empty() { "session: 100000/min" } else { limits };
-            setup.limits = format!("  {limits}\n  unauthenticated: 100000/min\n");
+            setup.limits = format!("  {limits}\n  unauthenticated: {failures}\n");
             setup.more = format!(
                 "auth:\n  issuers:\n    - issuer: {issuer}\n      audiences: [\"{AUDIENCE}\"]\n      \
                  allow_special_use: [127.0.0.0/8]\n      \
@@ -393,4 +398,35 @@ async fn renewal_keeps_the_bucket_and_another_subject_has_another() {
         call(json!({ "jti": "7", "sub": null, "client_id": null, "azp": "z" })).await,
         200
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_no_guess() {
+    let (signer, stranger) = (Signer::p256("a"), Signer::p256("a"));
+    let place = Place::limited(&[&signer], "", "", "3/h").await;
+    let first = signer.token(&place.claims());
+    assert_eq!(place.status(&first).await, 200);
+    let old = place.but(&json!({ "exp": place.seconds() - 60 }));
+    let old = signer.token(&old);
+    for _ in 0..5 {
+        assert_eq!(place.status(&old).await, 401);
+    }
+    // Remembered, and over since.
+    place.clock.advance(Duration::from_secs(3_660));
+    for _ in 0..5 {
+        assert_eq!(place.status(&first).await, 401);
+    }
+    place.gateway.changed().await;
+    let forged = stranger.token(&place.but(&json!({ "exp": place.seconds() - 60 })));
+    for status in [401, 401, 401, 429] {
+        assert_eq!(
+            place.status(&forged).await,
+            status,
+            "nobody we know signed it"
+        );
+    }
+    for token in [&first, &old] {
+        assert_eq!(place.status(token).await, 401, "told to renew all the same");
+    }
+    assert_eq!(place.status(&signer.token(&place.claims())).await, 200);
 }

@@ -219,7 +219,8 @@ impl World {
         };
         match self.authenticator.authenticate(token, &here).await {
             Ok(_) => true,
-            Err(AuthError::Refused) => false,
+            Err(AuthError::Over) => false,
+            Err(AuthError::Refused) => panic!("a token's form is right"),
             Err(AuthError::InsufficientScope) => panic!("there is no issuer"),
             Err(AuthError::Unavailable) => panic!("the store is there"),
         }
