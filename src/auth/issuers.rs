@@ -221,13 +221,14 @@ impl Issuer {
             Ok(_) => return Err(AuthError::Refused),
         }
         let known = self.keys.current().await.ok_or(AuthError::Unavailable)?;
-        match jwt::verify(token, &known.keys, rules) {
-            Err(JwtFault::UnknownKey) => {}
+        let fault = match jwt::verify(token, &known.keys, rules) {
+            // Also behind a name that is known, or none, there may be a new key by now.
+            Err(fault @ (JwtFault::UnknownKey | JwtFault::Signature)) => fault,
             Err(fault) => return Ok(Err(fault)),
             Ok(claims) => return Ok(Ok((claims, known))),
-        }
+        };
         let Some(newer) = self.keys.other_than(&known).await else {
-            return Ok(Err(JwtFault::UnknownKey));
+            return Ok(Err(fault));
         };
         Ok(jwt::verify(token, &newer.keys, rules).map(|claims| (claims, newer)))
     }

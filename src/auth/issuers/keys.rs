@@ -17,7 +17,7 @@ use crate::{clock::SharedClock, crypto::jwt::KeySet};
 const STALE: Duration = Duration::from_hours(24);
 /// How long a failed reading is not tried again.
 const PAUSE: Duration = Duration::from_secs(2);
-/// How long no unknown key asks for another reading.
+/// How long no unknown key or wrong signature asks for another reading.
 const UNKNOWN: Duration = Duration::from_secs(30);
 /// Longer than a reading takes.
 const PATIENCE: Duration = Duration::from_secs(6);
@@ -55,7 +55,7 @@ struct Turn {
 enum Cause {
     /// The keys are old, or there are none.
     Age,
-    /// A token names a key that is not among them.
+    /// A token names a key that is not among them, or none of them made its signature.
     Unknown,
 }
 

@@ -197,3 +197,27 @@ async fn key_sets_that_are_none_are_not_taken() {
     place.provider.publish(&[&signer]);
     assert_eq!(place.status(&token).await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_rotate_under_one_name_and_without_any() {
+    for named in [json!("a"), json!(null)] {
+        let (old, new) = (Signer::p256("a"), Signer::p256("a"));
+        let place = Place::of(&[&old]).await;
+        let token = |signer: &Signer, jti: u32| {
+            let mut header = json!({ "alg": "ES256", "kid": named });
+            if named.is_null() {
+                header = json!({ "alg": "ES256" });
+            }
+            signer.token_as(&header, &place.but(&json!({ "jti": jti })))
+        };
+        assert_eq!(place.status(&token(&old, 1)).await, 200);
+        place.provider.publish(&[&new]);
+        assert_eq!(place.status(&token(&new, 2)).await, 200, "{named}");
+        assert_eq!(place.provider.key_requests(), 2);
+        // Wrong signatures ask no more often than unknown names do.
+        for jti in 3..20 {
+            assert_eq!(place.status(&token(&old, jti)).await, 401);
+        }
+        assert_eq!(place.provider.key_requests(), 2);
+    }
+}
