@@ -14,6 +14,8 @@ use crate::{
 
 /// How long a form may lie open.
 const FORM: std::time::Duration = std::time::Duration::from_mins(10);
+/// How far the clocks of two replicas may be apart.
+const APART: std::time::Duration = std::time::Duration::from_mins(1);
 /// License 16, reference to the key 16, issued 8, expires 8, MAC 32.
 const LOGIN_BYTES: usize = 80;
 const SIGNED: usize = LOGIN_BYTES - 32;
@@ -110,7 +112,7 @@ impl Seals {
             expires: time(40)?,
             text: text.to_owned(),
         };
-        (login.issued <= now && now < login.expires).then_some(login)
+        (login.issued <= now.plus(APART) && now < login.expires).then_some(login)
     }
 
     /// What a form of somebody who has not signed in is tied to, if the browser has one.
@@ -256,7 +258,10 @@ mod tests {
         let read = |text: &str, at| seals.read_login(&headers(text), at);
         assert_eq!(read(&login.text, NOW), Some(login.clone()));
         assert_eq!(read(&login.text, span.1), None);
-        assert_eq!(read(&login.text, Timestamp::from_millis(0)), None);
+        // Another replica's clock may be behind by a minute.
+        let behind = |millis| Timestamp::from_millis(NOW.as_millis() - millis);
+        assert_eq!(read(&login.text, behind(60_000)), Some(login.clone()));
+        assert_eq!(read(&login.text, behind(60_001)), None);
         let mut bytes = BASE64.decode(login.text.as_bytes()).unwrap();
         for at in 0..bytes.len() {
             bytes[at] ^= 1;
