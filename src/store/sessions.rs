@@ -70,10 +70,24 @@ pub struct SessionFilter {
     pub license: Option<LicenseId>,
     /// Only those that live at this moment; none: all.
     pub live_at: Option<Timestamp>,
-    /// Only after this one, in the order they began.
+    /// Only of this kind.
+    pub kind: Option<SessionKind>,
+    /// Which come first.
+    pub order: SessionOrder,
+    /// Only after this one, in that order.
     pub after: Option<SessionId>,
     /// At most so many; none: 1,000.
     pub limit: Option<u32>,
+}
+
+/// Which sessions come first in a list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SessionOrder {
+    /// Those that began first.
+    #[default]
+    Oldest,
+    /// Those that began last.
+    Newest,
 }
 
 /// What became of a code.
@@ -237,10 +251,15 @@ impl Store {
 
     /// Sessions in the order they began, page by page.
     pub async fn sessions(&self, filter: &SessionFilter) -> Result<Vec<SessionRecord>, StoreError> {
+        let (after, order) = match filter.order {
+            SessionOrder::Oldest => (">", "ASC"),
+            SessionOrder::Newest => ("<", "DESC"),
+        };
         let sql = format!(
             "SELECT {COLUMNS} FROM sessions s WHERE (CAST($1 AS TEXT) IS NULL OR s.license_id = $1) \
              AND (CAST($2 AS BIGINT) IS NULL OR (s.ended_ms IS NULL AND s.expires_ms > $2)) \
-             AND (CAST($3 AS TEXT) IS NULL OR s.id > $3) ORDER BY s.id LIMIT $4"
+             AND (CAST($3 AS TEXT) IS NULL OR s.id {after} $3) \
+             AND (CAST($5 AS TEXT) IS NULL OR s.kind = $5) ORDER BY s.id {order} LIMIT $4"
         );
         read!(self, pool => {
             let rows = sqlx::query(sqlx::AssertSqlSafe(sql.as_str()))
@@ -248,6 +267,7 @@ impl Store {
                 .bind(filter.live_at.map(Timestamp::as_millis))
                 .bind(filter.after.map(|id| id.to_string()))
                 .bind(i64::from(filter.limit.unwrap_or(1_000)))
+                .bind(filter.kind.map(SessionKind::as_str))
                 .fetch_all(pool)
                 .await?;
             rows.iter().map(read_session).collect::<Result<Vec<_>, _>>()?
@@ -258,6 +278,20 @@ impl Store {
     pub async fn live_grants(&self, license: LicenseId, now: Timestamp) -> Result<u64, StoreError> {
         read!(self, pool => {
             let query = sqlx::query(LIVE_GRANTS).bind(license.to_string()).bind(now.as_millis());
+            query.fetch_one(pool).await?.count(0, "sessions")?
+        })
+    }
+
+    /// How many sessions of a script, without a client, of a license live.
+    pub async fn live_exchanges(
+        &self,
+        license: LicenseId,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        const SQL: &str = "SELECT COUNT(*) FROM sessions WHERE license_id = $1 \
+             AND kind = 'exchange' AND ended_ms IS NULL AND expires_ms > $2";
+        read!(self, pool => {
+            let query = sqlx::query(SQL).bind(license.to_string()).bind(now.as_millis());
             query.fetch_one(pool).await?.count(0, "sessions")?
         })
     }

@@ -1,8 +1,9 @@
 //! `/account`: what is connected, how much is used, and the way out of both.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use wicketgate::{
+    clock::ManualClock,
     entropy::OsEntropy,
     grant::{Binding, ClientId, Scope, SessionKind},
     ids::{LeaseId, LicenseId, ReplicaId, SessionId},
@@ -11,6 +12,7 @@ use wicketgate::{
 
 use crate::support::{
     browser::{Browser, CALLBACK, filled, public},
+    database::NOON,
     gateway::TestGateway,
 };
 
@@ -21,11 +23,21 @@ pub(crate) async fn connect(
     client: &ClientId,
     name: &str,
 ) -> SessionId {
+    begin(gateway, license, (client, name), SessionKind::Grant).await
+}
+
+/// A session of either kind.
+async fn begin(
+    gateway: &TestGateway,
+    license: LicenseId,
+    (client, name): (&ClientId, &str),
+    kind: SessionKind,
+) -> SessionId {
     let now = gateway.clock.now();
     let session = SessionRecord {
         id: SessionId::generate(now, &OsEntropy),
         license,
-        kind: SessionKind::Grant,
+        kind,
         client: client.clone(),
         client_name: name.to_owned(),
         resource: "https://gw.test/mcp".into(),
@@ -120,6 +132,37 @@ async fn connections_are_listed_and_ended_by_their_owner_only() {
     let page = browser.get("/account?disconnected").await;
     assert!(page.body.contains("Disconnected."));
     assert!(page.body.contains("Nothing is connected."));
+}
+
+#[tokio::test]
+async fn scripts_hide_no_connection() {
+    let clock = Arc::new(ManualClock::new(NOON));
+    let time = Arc::clone(&clock);
+    let gateway = TestGateway::with(|setup| {
+        public(setup);
+        setup.clock = time;
+        setup.plans = "  pro: { sessions: 5, tools: [\"*\"] }\n".into();
+    })
+    .await;
+    let client = gateway.client("Notes", &[CALLBACK]).await;
+    let (license, key) = gateway.issue("pro").await;
+    let begun = async |name: &str, kind| {
+        clock.advance(Duration::from_millis(2));
+        begin(&gateway, license, (&client, name), kind).await
+    };
+    begun("Oldest", SessionKind::Grant).await;
+    for _ in 0..1_001 {
+        begun("script", SessionKind::Exchange).await;
+    }
+    begun("Newest", SessionKind::Grant).await;
+    let mut browser = Browser::new(&gateway);
+    let page = browser.get("/account").await;
+    let page = browser.sign_in(&page, &key).await.body;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+    assert!(at("<bdi>Newest</bdi>") < at("<bdi>Oldest</bdi>"));
+    at("2 connected; your plan allows 5 apps at once.");
+    at("1,001 script tokens");
+    assert!(!page.contains("<bdi>script</bdi>"));
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use wicketgate::{
     license::{License, LicenseStatus},
     store::{
         Asserted, AssertionTimes, ClientRecord, CodeRecord, KeyRecord, Pace, Redeemed, Registered,
-        Rotated, SessionFilter, SessionRecord, SessionUse, Stamp, Store, TokenKind, TokenRecord,
+        Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse, Stamp, Store, TokenKind,
+        TokenRecord,
     },
 };
 
@@ -309,6 +310,22 @@ async fn sessions_are_listed_ended_and_counted(fixture: &Fixture) {
     let epoch = store.epoch().await.unwrap();
     let all = store.sessions(&SessionFilter::default()).await.unwrap();
     assert_eq!(all.len(), 3);
+    let ids = |sessions: &[SessionRecord]| sessions.iter().map(|one| one.id).collect::<Vec<_>>();
+    let mut newest = SessionFilter {
+        order: SessionOrder::Newest,
+        kind: Some(SessionKind::Grant),
+        limit: Some(2),
+        ..SessionFilter::default()
+    };
+    let first = store.sessions(&newest).await.unwrap();
+    assert_eq!(ids(&first), [all[2].id, all[1].id]);
+    newest.after = Some(all[1].id);
+    assert_eq!(ids(&store.sessions(&newest).await.unwrap()), [all[0].id]);
+    let scripts = SessionFilter {
+        kind: Some(SessionKind::Exchange),
+        ..SessionFilter::default()
+    };
+    assert!(store.sessions(&scripts).await.unwrap().is_empty());
     let used = SessionUse {
         session: all[0].id,
         seen: later(3),

@@ -14,7 +14,7 @@ use crate::{
     grant::SessionKind,
     ids::SessionId,
     oauth::Form,
-    store::{SessionFilter, SessionRecord, Stamp},
+    store::{SessionFilter, SessionOrder, SessionRecord, Stamp},
 };
 
 /// Most connections that are listed.
@@ -101,12 +101,15 @@ impl Pages {
         let filter = SessionFilter {
             license: Some(person.license.id),
             live_at: Some(now),
-            after: None,
+            kind: Some(SessionKind::Grant),
+            order: SessionOrder::Newest,
             limit: Some(MOST),
+            ..SessionFilter::default()
         };
-        let mut sessions = store.sessions(&filter).await?;
-        // The last used first.
-        sessions.sort_by_key(|session| std::cmp::Reverse(session.seen.unwrap_or(session.created)));
+        let sessions = store.sessions(&filter).await?;
+        let connected = store.live_grants(person.license.id, now).await?;
+        // Scripts may have thousands, which would hide the apps; they end by themselves.
+        let scripts = store.live_exchanges(person.license.id, now).await?;
         let config = self.parts.config.load();
         let plan = config.plans.get(&person.license.plan);
         let usage = match plan.and_then(|plan| plan.per_day) {
@@ -130,6 +133,12 @@ impl Pages {
             plan: person.license.plan.as_str(),
             notice: was_disconnected.then_some("Disconnected. The app can no longer call."),
             connections: sessions.iter().map(connection).collect(),
+            connected: view::grouped(connected),
+            scripts: match scripts {
+                0 => None,
+                1 => Some("1 script token".to_owned()),
+                many => Some(format!("{} script tokens", view::grouped(many))),
+            },
             most: plan
                 .and_then(|plan| plan.sessions)
                 .map(std::num::NonZeroU32::get),
@@ -146,10 +155,7 @@ fn connection(session: &SessionRecord) -> Connection {
     Connection {
         id: session.id.to_string(),
         name: view::claimed(&session.client_name, &session.client),
-        kind: match session.kind {
-            SessionKind::Grant => view::kind(&session.client),
-            SessionKind::Exchange => "session token".to_owned(),
-        },
+        kind: view::kind(&session.client),
         since: When::of(session.created),
         seen: session.seen.map(When::of),
         calls: view::grouped(session.calls),

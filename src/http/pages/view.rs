@@ -73,7 +73,12 @@ pub(super) struct AccountView<'a> {
     pub(super) hint: &'a str,
     pub(super) plan: &'a str,
     pub(super) notice: Option<&'static str>,
+    /// The newest first, and not more than fit on a page.
     pub(super) connections: Vec<Connection>,
+    /// How many there are.
+    pub(super) connected: String,
+    /// How many tokens scripts got, in words.
+    pub(super) scripts: Option<String>,
     /// Most at once; none: as many as one likes.
     pub(super) most: Option<u32>,
     pub(super) per_minute: Option<u32>,
