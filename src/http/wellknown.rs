@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use super::{observe::Edge, refusal::EdgeRefusal, reply};
 use crate::{
     config::{Config, auth::AcceptDocuments},
+    crypto::jwt::Algorithm,
     grant::{OFFLINE_ACCESS, Scope},
+    oauth::settings::ASSERTION_ALGORITHMS,
     telemetry::record::Ending,
 };
 
@@ -26,8 +28,6 @@ const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Long enough to spare a second look while somebody connects, short enough to mend a mistake.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=300");
-/// Algorithms of `private_key_jwt` assertions.
-const ASSERTIONS: [&str; 3] = ["ES256", "RS256", "EdDSA"];
 
 /// The documents as they go out.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +96,7 @@ fn protected_resource(config: &Config) -> Value {
 fn authorization_server(config: &Config) -> Value {
     let (issuer, oauth) = (config.public_origin(), &config.auth.oauth);
     let at = |path: &str| format!("{issuer}{path}");
+    let assertions = ASSERTION_ALGORITHMS.map(Algorithm::as_str);
     let mut document = json!({
         "issuer": issuer,
         "authorization_endpoint": at("/authorize"),
@@ -107,10 +108,10 @@ fn authorization_server(config: &Config) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported":
             ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
-        "token_endpoint_auth_signing_alg_values_supported": ASSERTIONS,
+        "token_endpoint_auth_signing_alg_values_supported": assertions,
         "revocation_endpoint_auth_methods_supported":
             ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
-        "revocation_endpoint_auth_signing_alg_values_supported": ASSERTIONS,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "scopes_supported": [Scope::Tools.as_str(), Scope::Read.as_str(), OFFLINE_ACCESS],
         "authorization_response_iss_parameter_supported": true,
     });

@@ -7,10 +7,19 @@ use crate::{
         Config,
         auth::{ClientDocumentsConfig, RegistrationConfig},
     },
+    crypto::jwt::Algorithm,
     grant::Binding,
     names::PlanName,
     quota::Rate,
 };
+
+/// Algorithms that clients may sign their assertions with (RFC 7523).
+pub const ASSERTION_ALGORITHMS: [Algorithm; 4] = [
+    Algorithm::Rs256,
+    Algorithm::Es256,
+    Algorithm::Ps256,
+    Algorithm::EdDsa,
+];
 
 /// What the configuration says, ready for use. Read at start; a change needs a restart, but for the
 /// plans, which are read anew.

@@ -83,6 +83,10 @@ async fn o_35_the_documents_say_where_everything_is() {
         is("scopes_supported", scopes);
         let methods = &document["token_endpoint_auth_methods_supported"];
         assert_eq!(methods[0], "none");
+        for endpoint in ["token", "revocation"] {
+            let name = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+            is(&name, json!(["RS256", "ES256", "PS256", "EdDSA"]));
+        }
     }
     assert_eq!(
         challenge(&gateway).await,
