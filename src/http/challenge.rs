@@ -12,6 +12,7 @@ pub struct Challenge {
     missing: HeaderValue,
     refused: HeaderValue,
     narrow: HeaderValue,
+    of_issuers: HeaderValue,
     ways: Ways,
 }
 
@@ -27,20 +28,36 @@ impl Challenge {
     /// `Bearer` first and alone, every value quoted, no realm: clients take the first word for the
     /// scheme and find parameters by their names.
     pub fn of(config: &Config) -> Self {
-        let scope = Scope::Tools.as_str();
-        let rest = match wellknown::protected_resource_url(config) {
-            Some(url) => format!(r#"resource_metadata="{url}", scope="{scope}""#),
-            None => format!(r#"scope="{scope}""#),
+        let url = wellknown::protected_resource_url(config);
+        // The origin is ASCII, scopes are checked with the configuration, and the rest are
+        // constants of ours.
+        let value = |error: Option<&str>, scopes: &[&str]| {
+            let scope = (!scopes.is_empty()).then(|| scopes.join(" "));
+            let parameters = [
+                ("error", error),
+                ("resource_metadata", url.as_deref()),
+                ("scope", scope.as_deref()),
+            ];
+            let parameters = parameters
+                .iter()
+                .filter_map(|(name, value)| value.map(|value| format!(r#"{name}="{value}""#)));
+            let text = format!("Bearer {}", parameters.collect::<Vec<_>>().join(", "));
+            HeaderValue::from_str(&text).unwrap_or(const { HeaderValue::from_static("Bearer") })
         };
-        // The origin is ASCII and the rest are constants of ours.
-        let value = |text: &str| {
-            HeaderValue::from_str(text).unwrap_or(const { HeaderValue::from_static("Bearer") })
-        };
+        let scopes = wellknown::scopes(config);
+        let of_issuers = wellknown::scopes_of_issuers(config);
+        // Who may only read holds a word of ours, and lacks another.
+        let mut to_call = scopes.clone();
+        if !to_call.contains(&Scope::Tools.as_str()) {
+            to_call.push(Scope::Tools.as_str());
+        }
+        let narrow = Some("insufficient_scope");
         let can_sign_in = config.auth.oauth.enabled || !config.auth.issuers.is_empty();
         Self {
-            missing: value(&format!("Bearer {rest}")),
-            refused: value(&format!(r#"Bearer error="invalid_token", {rest}"#)),
-            narrow: value(&format!(r#"Bearer error="insufficient_scope", {rest}"#)),
+            missing: value(None, &scopes),
+            refused: value(Some("invalid_token"), &scopes),
+            narrow: value(narrow, &to_call),
+            of_issuers: value(narrow, &of_issuers),
             ways: match (can_sign_in, config.auth.license_keys) {
                 (false, _) => Ways::Key,
                 (true, false) => Ways::SignIn,
@@ -78,7 +95,8 @@ impl Challenge {
                 ],
             )
         } else if *refusal == EdgeRefusal::ScopeInsufficient {
-            (&self.narrow, [refusal.text(); 3])
+            // Only tokens of identity providers can lack what the configuration asks of them.
+            (&self.of_issuers, [refusal.text(); 3])
         } else {
             return None;
         };

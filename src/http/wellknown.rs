@@ -1,7 +1,7 @@
 //! Discovery: where clients learn how to sign in (RFC 9728, RFC 8414). Made once from the
 //! configuration; asks nobody, and never answers 401 or 5xx.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     body::Body,
@@ -75,7 +75,25 @@ pub(super) fn protected_resource_url(config: &Config) -> Option<String> {
         .then(|| format!("{}{PROTECTED_RESOURCE}/mcp", config.public_origin()))
 }
 
-/// RFC 9728 section 2. `scopes_supported` is the least a client should ask for.
+/// The words that clients ask for, where the way in is the connector's: ours, or with identity
+/// providers alone those configured for them, sorted. They know no word of ours.
+pub(super) fn scopes(config: &Config) -> Vec<&str> {
+    if config.auth.oauth.enabled || config.auth.issuers.is_empty() {
+        vec![Scope::Tools.as_str()]
+    } else {
+        scopes_of_issuers(config)
+    }
+}
+
+/// What is configured to stand in the tokens of identity providers, sorted.
+pub(super) fn scopes_of_issuers(config: &Config) -> Vec<&str> {
+    let all = config.auth.issuers.iter().flat_map(|one| &one.scopes);
+    let all: BTreeSet<&str> = all.map(String::as_str).collect();
+    all.into_iter().collect()
+}
+
+/// RFC 9728 section 2. `scopes_supported` is the least a client should ask for; left out where
+/// nothing is known of it.
 fn protected_resource(config: &Config) -> Value {
     let servers = if config.auth.oauth.enabled {
         vec![config.public_origin()]
@@ -83,13 +101,17 @@ fn protected_resource(config: &Config) -> Value {
         let issuers = config.auth.issuers.iter();
         issuers.map(|issuer| issuer.issuer.clone()).collect()
     };
-    json!({
+    let mut document = json!({
         "resource": config.connector_url(),
         "authorization_servers": servers,
-        "scopes_supported": [Scope::Tools.as_str()],
         "bearer_methods_supported": ["header"],
         "resource_name": config.branding.name,
-    })
+    });
+    let scopes = scopes(config);
+    if !scopes.is_empty() {
+        document["scopes_supported"] = json!(scopes);
+    }
+    document
 }
 
 /// RFC 8414 section 2, also served where clients of `OpenID` look.

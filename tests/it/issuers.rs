@@ -430,3 +430,17 @@ async fn an_expired_token_is_no_guess() {
     }
     assert_eq!(place.status(&signer.token(&place.claims())).await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_the_built_in_server_an_issuers_token_is_told_the_issuers_scopes() {
+    let signer = Signer::p256("a");
+    let place = Place::with(&[&signer], "      scopes: [\"tools.use\", \"api\"]\n", "").await;
+    let answer = place.client(&signer.token(&place.claims()));
+    let answer = answer.rpc("tools/list", json!({})).await;
+    assert_eq!(answer.status, 403);
+    let told = answer.header("www-authenticate").unwrap();
+    assert!(told.ends_with(", scope=\"api tools.use\""), "{told}");
+    let unknown = place.client("wga_x").rpc("tools/list", json!({})).await;
+    let told = unknown.header("www-authenticate").unwrap();
+    assert!(told.ends_with(", scope=\"mcp:tools\""), "{told}");
+}

@@ -164,23 +164,51 @@ async fn without_the_authorization_server_there_is_nothing_to_find() {
     assert_eq!(challenge(&gateway).await, "Bearer scope=\"mcp:tools\"");
 }
 
+/// A gateway that only knows these identity providers, each with these scopes.
+async fn of_issuers(scopes: &[&str]) -> TestGateway {
+    let mut issuers = String::new();
+    for (number, scopes) in scopes.iter().enumerate() {
+        issuers += &format!(
+            "    - {{ issuer: 'https://login{number}.test/', license: {{ claim: org }}, \
+             scopes: [{scopes}] }}\n"
+        );
+    }
+    TestGateway::with(|setup| {
+        public(setup);
+        setup.more += "auth:\n  oauth: { enabled: false }\n  issuers:\n";
+        setup.more += &issuers;
+    })
+    .await
+}
+
 #[tokio::test]
 async fn identity_providers_alone_are_named_by_the_resource() {
-    let gateway = TestGateway::with(|setup| {
-        public(setup);
-        setup.more += "auth:\n  oauth: { enabled: false }\n  issuers:\n    \
-                       - { issuer: 'https://login.test/', license: { claim: org } }\n";
-    })
-    .await;
+    let gateway = of_issuers(&["", ""]).await;
     let document = get(&gateway, RESOURCE[0]).await.json();
-    assert_eq!(
-        document["authorization_servers"],
-        json!(["https://login.test/"])
-    );
+    let servers = json!(["https://login0.test/", "https://login1.test/"]);
+    assert_eq!(document["authorization_servers"], servers);
+    assert_eq!(document.get("scopes_supported"), None);
     for path in SERVER {
         assert_eq!(get(&gateway, path).await.status, 404, "{path}");
     }
-    assert!(challenge(&gateway).await.contains("resource_metadata="));
+    let metadata = "resource_metadata=\"https://gw.test/.well-known/oauth-protected-resource/mcp\"";
+    assert_eq!(challenge(&gateway).await, format!("Bearer {metadata}"));
+}
+
+#[tokio::test]
+async fn identity_providers_alone_are_asked_for_their_own_scopes() {
+    let gateway = of_issuers(&["tools.use, openid", "", "api, openid"]).await;
+    let document = get(&gateway, RESOURCE[0]).await.json();
+    let scopes = json!(["api", "openid", "tools.use"]);
+    assert_eq!(document["scopes_supported"], scopes);
+    let said = challenge(&gateway).await;
+    assert!(said.ends_with(", scope=\"api openid tools.use\""), "{said}");
+    let refused = Browser::new(&gateway)
+        .send("POST", "/mcp", "Authorization: Bearer x\r\n", "")
+        .await;
+    let said = refused.header("www-authenticate").unwrap();
+    assert!(said.starts_with("Bearer error=\"invalid_token\", resource_metadata="));
+    assert!(said.ends_with(", scope=\"api openid tools.use\""), "{said}");
 }
 
 #[tokio::test]
