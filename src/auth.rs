@@ -115,9 +115,12 @@ impl Authenticator {
         if AccessToken::is_well_formed(presented) {
             let digest = self.parts.pepper.digest_text(presented);
             let known = self.by_token(&digest, circumstances).await;
-            known.map_err(|error| match error {
-                AuthError::Refused => AuthError::Over,
-                other => other,
+            known.map_err(|error| {
+                if error == AuthError::Refused {
+                    AuthError::Over
+                } else {
+                    error
+                }
             })
         } else if self.parts.license_keys == LicenseKeys::Accepted
             && LicenseKey::is_well_formed(presented)

@@ -117,10 +117,11 @@ impl Issuers {
         }
         let refused = |fault: JwtFault| {
             tracing::debug!(%fault, "authentication.token_refused");
-            match fault {
-                // Times are looked at behind the signature: the issuer did sign it.
-                JwtFault::Expired => AuthError::Over,
-                _ => AuthError::Refused,
+            // Times are looked at behind the signature: the issuer did sign it.
+            if fault == JwtFault::Expired {
+                AuthError::Over
+            } else {
+                AuthError::Refused
             }
         };
         let claims = jwt::unverified(token).map_err(refused)?;

@@ -1,5 +1,7 @@
 //! Discovery: where a client that knows nothing but a URL learns how to sign in.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -168,10 +170,12 @@ async fn without_the_authorization_server_there_is_nothing_to_find() {
 async fn of_issuers(scopes: &[&str]) -> TestGateway {
     let mut issuers = String::new();
     for (number, scopes) in scopes.iter().enumerate() {
-        issuers += &format!(
+        writeln!(
+            issuers,
             "    - {{ issuer: 'https://login{number}.test/', license: {{ claim: org }}, \
-             scopes: [{scopes}] }}\n"
-        );
+             scopes: [{scopes}] }}"
+        )
+        .unwrap();
     }
     TestGateway::with(|setup| {
         public(setup);
