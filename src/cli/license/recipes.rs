@@ -57,7 +57,8 @@ impl Connector {
                 url: &self.url,
                 key,
             };
-            text.push_str(&format!("\n\n{recipes}"));
+            text.push_str("\n\n");
+            text.push_str(&recipes.to_string());
         }
         text
     }

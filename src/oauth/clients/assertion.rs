@@ -8,18 +8,11 @@ use url::Url;
 
 use super::{Client, Clients, STALE, credentials::REFUSED, web::ReadFault};
 use crate::{
-    crypto::jwt::{self, Algorithm, JwtFault, KeySet, KeySetFault, Rules},
-    oauth::{OAuthError, patience::Patience},
+    crypto::jwt::{self, JwtFault, KeySet, KeySetFault, Rules},
+    oauth::{OAuthError, patience::Patience, settings::ASSERTION_ALGORITHMS},
     store::{Asserted, AssertionTimes},
 };
 
-/// Algorithms that are accepted.
-const ALGORITHMS: [Algorithm; 4] = [
-    Algorithm::Rs256,
-    Algorithm::Es256,
-    Algorithm::Ps256,
-    Algorithm::EdDsa,
-];
 /// How far ahead an assertion may end.
 const LONGEST: Duration = Duration::from_mins(5);
 /// The very same assertion counts once more within this: its sender had no answer from us.
@@ -44,7 +37,7 @@ impl Clients {
     ) -> Result<(), OAuthError> {
         let endpoint = format!("{}/token", self.settings.issuer);
         let rules = Rules {
-            algorithms: &ALGORITHMS,
+            algorithms: &ASSERTION_ALGORITHMS,
             types: &[],
             issuer: client.id.as_str(),
             audiences: &[&self.settings.issuer, &endpoint],
