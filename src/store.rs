@@ -28,9 +28,7 @@ pub use self::{
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     migrate::{MigrationReport, newest_schema},
-    sessions::{
-        Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse,
-    },
+    sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse},
     tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
     usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},
 };

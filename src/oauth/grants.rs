@@ -25,7 +25,7 @@ use crate::{
         AccessToken, AuthorizationCode, LicenseKey, Pepper, RefreshToken, SuccessorKey, TokenDigest,
     },
     entropy::{Entropy, SharedEntropy},
-    grant::{ClientId, Scope, SessionKind},
+    grant::{ClientAuth, ClientId, Scope, SessionKind},
     ids::SessionId,
     license::License,
     limit::Limiter,
@@ -195,6 +195,7 @@ impl Grants {
             license: approval.license.id,
             client: approval.client.id.clone(),
             client_name: approval.client.name.clone(),
+            client_auth: approval.client.auth,
             redirect_uri: approval.redirect_uri,
             challenge: approval.challenge,
             resource: approval.resource,
@@ -307,6 +308,7 @@ impl Grants {
             kind: SessionKind::Grant,
             client,
             client_name: String::new(),
+            client_auth: ClientAuth::None,
             resource: String::new(),
             scope,
             binding: self.plan(license).binding,
@@ -416,5 +418,50 @@ fn done_or_stored_before(stored: Result<(), StoreError>) -> Result<(), StoreErro
     match stored {
         Err(StoreError::Conflict) => Ok(()),
         other => other,
+    }
+}
+
+/// A client that had to prove itself when the session began has to go on doing so. While a
+/// document cannot be read its client is known by nothing but its id, which proves nothing.
+fn is_proven(client: &Client, began: ClientAuth) -> Result<(), OAuthError> {
+    if began == ClientAuth::None || client.auth != ClientAuth::None {
+        Ok(())
+    } else if client.redirect_uris.is_empty() {
+        Err(OAuthError::Unavailable)
+    } else {
+        Err(OAuthError::InvalidGrant(
+            "the client changed; connect again",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{grant::ClientKind, oauth::clients::Publisher};
+
+    #[test]
+    fn a_confidential_client_is_never_taken_by_its_id_alone() {
+        let client = |auth, uris: &[&str]| Client {
+            id: "https://app.test/client".parse().unwrap(),
+            kind: ClientKind::Document,
+            name: "App".into(),
+            redirect_uris: uris.iter().map(|uri| (*uri).to_owned()).collect(),
+            auth,
+            secret: None,
+            jwks: None,
+            jwks_uri: None,
+            publisher: Publisher::Unknown,
+        };
+        let known = ["https://app.test/cb"];
+        let (public, signed) = (ClientAuth::None, ClientAuth::PrivateKeyJwt);
+        assert_eq!(is_proven(&client(public, &[]), public), Ok(()));
+        assert_eq!(is_proven(&client(signed, &known), signed), Ok(()));
+        assert_eq!(is_proven(&client(signed, &known), public), Ok(()));
+        // Its document cannot be read at the moment: ours to solve, not the client's end.
+        let unread = is_proven(&client(public, &[]), signed);
+        assert_eq!(unread, Err(OAuthError::Unavailable));
+        let changed = is_proven(&client(public, &known), signed);
+        assert!(matches!(changed, Err(OAuthError::InvalidGrant(_))));
     }
 }

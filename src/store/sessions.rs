@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     crypto::TokenDigest,
-    grant::{Binding, ClientId, Scope, SessionKind},
+    grant::{Binding, ClientAuth, ClientId, Scope, SessionKind},
     ids::{LicenseId, SessionId},
 };
 
@@ -32,6 +32,8 @@ pub struct SessionRecord {
     pub client: ClientId,
     /// The name that client claimed; written by strangers, escape it.
     pub client_name: String,
+    /// How that client proved itself when the session began.
+    pub client_auth: ClientAuth,
     /// The connector it is for (RFC 8707), the exact text.
     pub resource: String,
     /// What it may do.
@@ -137,10 +139,11 @@ pub struct SessionUse {
 
 pub(super) const COLUMNS: &str = "s.id, s.license_id, s.kind, s.client_id, s.client_name, s.resource, \
      s.scope, s.binding, s.bound_to, s.generation, s.seed, s.calls, s.created_ms, s.seen_ms, \
-     s.expires_ms, s.ended_ms, s.ended_by";
+     s.expires_ms, s.ended_ms, s.ended_by, s.client_auth";
 const INSERT: &str = "INSERT INTO sessions (id, license_id, kind, client_id, client_name, resource, \
      scope, binding, bound_to, generation, seed, calls, created_ms, seen_ms, expires_ms, ended_ms, \
-     ended_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+     ended_by, client_auth) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+     $15, $16, $17, $18)";
 
 /// One without a token that works is over, whether or not that was written yet.
 const LIVE_GRANTS: &str = "SELECT COUNT(*) FROM sessions s WHERE s.license_id = $1 \
@@ -170,6 +173,7 @@ macro_rules! insert {
             session.expires.as_millis(),
             session.ended.as_ref().map(|(at, _)| at.as_millis()),
             session.ended.as_ref().map(|(_, by)| by.clone()),
+            session.client_auth.as_str(),
         );
         for token in $tokens {
             insert_token!($tx, token);
@@ -432,5 +436,6 @@ pub(super) fn read_session(row: &impl Columns) -> Result<SessionRecord, StoreErr
             Some(at) => Some((at, row.text(16)?)),
             None => None,
         },
+        client_auth: ClientAuth::parse(&row.text(17)?).ok_or(corrupt("sessions.client_auth"))?,
     })
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     crypto::TokenDigest,
-    grant::{ClientId, Scope},
+    grant::{ClientAuth, ClientId, Scope},
     ids::{LicenseId, SessionId},
     license::License,
 };
@@ -77,6 +77,8 @@ pub struct CodeRecord {
     pub client: ClientId,
     /// The name that client claimed.
     pub client_name: String,
+    /// How that client has to prove itself.
+    pub client_auth: ClientAuth,
     /// Where the code was sent, the exact text.
     pub redirect_uri: String,
     /// The PKCE challenge, S256 (RFC 7636 section 4.2).
@@ -130,12 +132,12 @@ impl Store {
             let query = query.bind(digest.as_bytes().as_slice()).bind(kind.as_str());
             match query.fetch_optional(pool).await? {
                 // Compared once more in constant time: an index is no place for secrets.
-                Some(row) if row.bytes(24)? == digest.as_bytes() => Some(FoundToken {
+                Some(row) if row.bytes(25)? == digest.as_bytes() => Some(FoundToken {
                     session: read_session(&row)?,
-                    license: licenses::license(&row, 17)?,
-                    generation: row.count(25, "session_tokens.generation")?,
-                    expires: row.time(26)?,
-                    used: row.time_or_null(27)?,
+                    license: licenses::license(&row, 18)?,
+                    generation: row.count(26, "session_tokens.generation")?,
+                    expires: row.time(27)?,
+                    used: row.time_or_null(28)?,
                 }),
                 _ => None,
             }
@@ -191,20 +193,20 @@ impl Store {
     /// Stores a code.
     pub async fn insert_code(&self, code: &CodeRecord) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO authorization_codes (digest, license_id, client_id, \
-             client_name, redirect_uri, challenge, resource, scope, created_ms, expires_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+             client_name, redirect_uri, challenge, resource, scope, created_ms, expires_ms, \
+             client_auth) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         write!(self, tx => {
             run!(tx, SQL, code.digest.as_bytes().as_slice(), code.license.to_string(),
                 code.client.as_str(), &code.client_name, &code.redirect_uri, &code.challenge,
                 &code.resource, code.scope.as_str(), code.created.as_millis(),
-                code.expires.as_millis());
+                code.expires.as_millis(), code.client_auth.as_str());
         })
     }
 
     /// A code, spent or not.
     pub async fn code(&self, digest: &TokenDigest) -> Result<Option<CodeRecord>, StoreError> {
         const SQL: &str = "SELECT digest, license_id, client_id, client_name, redirect_uri, \
-             challenge, resource, scope, created_ms, expires_ms FROM authorization_codes \
+             challenge, resource, scope, created_ms, expires_ms, client_auth FROM authorization_codes \
              WHERE digest = $1";
         read!(self, pool => {
             let query = sqlx::query(SQL).bind(digest.as_bytes().as_slice());
@@ -250,5 +252,7 @@ fn read_code(row: &impl Columns, digest: TokenDigest) -> Result<CodeRecord, Stor
             .ok_or(StoreError::Corrupt("authorization_codes.scope"))?,
         created: row.time(8)?,
         expires: row.time(9)?,
+        client_auth: ClientAuth::parse(&row.text(10)?)
+            .ok_or(StoreError::Corrupt("authorization_codes.client_auth"))?,
     })
 }

@@ -54,6 +54,7 @@ mod request_log;
 mod revocation;
 mod schemas;
 mod store;
+mod store_clients;
 mod store_down;
 mod store_faults;
 mod store_sessions;

@@ -40,6 +40,7 @@ async fn begin(
         kind,
         client: client.clone(),
         client_name: name.to_owned(),
+        client_auth: wicketgate::grant::ClientAuth::None,
         resource: "https://gw.test/mcp".into(),
         scope: Scope::Tools,
         binding: Binding::None,

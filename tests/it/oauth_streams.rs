@@ -15,7 +15,7 @@ use crate::support::{
 
 on_both! {
     a_revoked_session_ends_its_streams_and_no_other
-    another_process_ends_sessions_within_a_second
+    t_11_another_process_ends_sessions_within_a_second
     a_stream_outlives_the_token_that_began_it
 }
 
@@ -64,7 +64,7 @@ async fn a_revoked_session_ends_its_streams_and_no_other(fixture: &Fixture) {
     assert_eq!(status(&gateway, &kept.access).await, 401);
 }
 
-async fn another_process_ends_sessions_within_a_second(fixture: &Fixture) {
+async fn t_11_another_process_ends_sessions_within_a_second(fixture: &Fixture) {
     let gateway = on(fixture).await;
     let elsewhere = fixture.another().await;
     let (license, _) = gateway.issue("pro").await;

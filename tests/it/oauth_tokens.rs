@@ -72,6 +72,7 @@ fn record(license: LicenseId, resource: &str) -> SessionRecord {
         kind: SessionKind::Grant,
         client: "https://a.test/client".parse::<ClientId>().unwrap(),
         client_name: "A client".into(),
+        client_auth: wicketgate::grant::ClientAuth::None,
         resource: resource.into(),
         scope: Scope::Tools,
         binding: Binding::None,

@@ -6,13 +6,12 @@ use wicketgate::{
     clock::Timestamp,
     crypto::TokenDigest,
     entropy::SeededEntropy,
-    grant::{Binding, ClientAuth, ClientId, ClientKind, Scope, SessionKind},
+    grant::{Binding, ClientId, Scope, SessionKind},
     ids::{LicenseId, SessionId},
     license::{License, LicenseStatus},
     store::{
-        Asserted, AssertionTimes, ClientRecord, CodeRecord, KeyRecord, Pace, Redeemed, Registered,
-        Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse, Stamp, Store, TokenKind,
-        TokenRecord,
+        Asserted, AssertionTimes, CodeRecord, KeyRecord, Pace, Redeemed, Rotated, SessionFilter,
+        SessionOrder, SessionRecord, SessionUse, Stamp, Store, TokenKind, TokenRecord,
     },
 };
 
@@ -25,8 +24,6 @@ on_both! {
     a_code_is_spent_once_and_a_replay_ends
     the_last_place_is_given_once
     sessions_are_listed_ended_and_counted
-    the_same_registration_is_the_same_client
-    an_added_client_takes_its_sessions_along
     an_assertion_counts_once_and_is_pruned
     many_rows_are_pruned_at_once
 }
@@ -36,11 +33,11 @@ const PACE: Pace = Pace {
     since: Timestamp::from_millis(0),
 };
 
-fn digest(number: u8) -> TokenDigest {
+pub(crate) fn digest(number: u8) -> TokenDigest {
     TokenDigest::from_bytes([number; 32])
 }
 
-fn stamp(at: Timestamp) -> Stamp {
+pub(crate) fn stamp(at: Timestamp) -> Stamp {
     let entropy = wicketgate::entropy::OsEntropy;
     Stamp {
         id: wicketgate::ids::AuditId::generate(at, &entropy),
@@ -49,15 +46,15 @@ fn stamp(at: Timestamp) -> Stamp {
     }
 }
 
-fn client_id(seed: u64) -> ClientId {
+pub(crate) fn client_id(seed: u64) -> ClientId {
     (&wicketgate::crypto::ClientId::generate(&SeededEntropy::new(seed))).into()
 }
 
-fn later(minutes: u64) -> Timestamp {
+pub(crate) fn later(minutes: u64) -> Timestamp {
     NOON.plus(std::time::Duration::from_mins(minutes))
 }
 
-async fn license(store: &Store) -> LicenseId {
+pub(crate) async fn license(store: &Store) -> LicenseId {
     let license = License {
         id: LicenseId::generate(NOON, &SeededEntropy::new(5)),
         name: "test".into(),
@@ -80,13 +77,14 @@ async fn license(store: &Store) -> LicenseId {
     license.id
 }
 
-fn session(license: LicenseId, seed: u64) -> SessionRecord {
+pub(crate) fn session(license: LicenseId, seed: u64) -> SessionRecord {
     SessionRecord {
         id: SessionId::generate(NOON, &SeededEntropy::new(seed)),
         license,
         kind: SessionKind::Grant,
         client: client_id(1),
         client_name: "A client".into(),
+        client_auth: wicketgate::grant::ClientAuth::None,
         resource: "https://gw.test/mcp".into(),
         scope: Scope::Tools,
         binding: Binding::None,
@@ -289,6 +287,7 @@ fn code(license: LicenseId, number: u8) -> CodeRecord {
         license,
         client: client_id(1),
         client_name: "A client".into(),
+        client_auth: wicketgate::grant::ClientAuth::None,
         redirect_uri: "https://a.test/cb".into(),
         challenge: "c".into(),
         resource: "https://gw.test/mcp".into(),
@@ -353,61 +352,6 @@ async fn sessions_are_listed_ended_and_counted(fixture: &Fixture) {
     let ended = store.end_sessions(Some(license), "test", &stamp);
     assert_eq!(ended.await.unwrap(), 2);
     assert!(store.sessions(&living).await.unwrap().is_empty());
-}
-
-fn client(seed: u64, kind: ClientKind, fingerprint: Option<u8>) -> ClientRecord {
-    ClientRecord {
-        id: client_id(seed),
-        kind,
-        name: "A client".into(),
-        redirect_uris: vec!["http://localhost/cb".into()],
-        auth: ClientAuth::None,
-        secret: None,
-        secret_hint: None,
-        jwks: None,
-        jwks_uri: None,
-        fingerprint: fingerprint.map(digest),
-        created: NOON,
-        used: None,
-    }
-}
-
-async fn the_same_registration_is_the_same_client(fixture: &Fixture) {
-    let store = fixture.store.clone();
-    let first = client(1, ClientKind::Registered, Some(1));
-    let register = |client: ClientRecord| {
-        let store = store.clone();
-        async move { store.register_client(&client, 2).await.unwrap() }
-    };
-    assert_eq!(register(first.clone()).await, Registered::New);
-    let again = register(client(2, ClientKind::Registered, Some(1))).await;
-    assert_eq!(again, Registered::Known(Box::new(first.clone())));
-    let other = client(3, ClientKind::Registered, Some(2));
-    assert_eq!(register(other).await, Registered::New);
-    let full = register(client(4, ClientKind::Registered, Some(3))).await;
-    assert_eq!(full, Registered::Full);
-    assert_eq!(store.client(&first.id).await.unwrap(), Some(first.clone()));
-    assert_eq!(store.client(&client_id(2)).await.unwrap(), None);
-    store.client_used(&first.id, later(5)).await.unwrap();
-    assert_eq!(store.prune_clients(later(1), NOON).await.unwrap(), 1);
-    assert_eq!(store.clients(None, 10).await.unwrap().len(), 1);
-    assert_eq!(store.prune_clients(later(1), later(6)).await.unwrap(), 1);
-}
-
-async fn an_added_client_takes_its_sessions_along(fixture: &Fixture) {
-    let store = fixture.store.clone();
-    let added = client(1, ClientKind::Added, None);
-    store.add_client(&added, &stamp(NOON)).await.unwrap();
-    assert!(store.add_client(&added, &stamp(NOON)).await.is_err());
-    let session = session(license(&store).await, 1);
-    store
-        .begin_session(&session, &[], &stamp(NOON))
-        .await
-        .unwrap();
-    let removed = store.remove_client(&added.id, &stamp(NOON)).await.unwrap();
-    assert_eq!(removed, Some(1));
-    let removed = store.remove_client(&added.id, &stamp(NOON)).await.unwrap();
-    assert_eq!(removed, None);
 }
 
 async fn an_assertion_counts_once_and_is_pruned(fixture: &Fixture) {

@@ -4,7 +4,7 @@ use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Grants, Patience, Tokens, UNUSABLE};
+use super::{Grants, Patience, Tokens, UNUSABLE, is_proven};
 use crate::{
     clock::Timestamp,
     crypto::{AuthorizationCode, TokenDigest},
@@ -60,6 +60,7 @@ impl Grants {
         };
         let session = SessionRecord {
             client_name: code.client_name,
+            client_auth: code.client_auth,
             resource: code.resource,
             ..self.session(&license, code.client, code.scope, now)
         };
@@ -100,6 +101,7 @@ impl Grants {
         if !proven || code.client != client.id || place != code.redirect_uri {
             return Err(REFUSED);
         }
+        is_proven(client, code.client_auth)?;
         self.check_resource(request.resource)?;
         let find = || self.parts.store.license(code.license);
         let license = patience.ask(find).await?.ok_or(UNUSABLE)?;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Grants, Patience, Tokens, UNUSABLE};
+use super::{Grants, Patience, Tokens, UNUSABLE, is_proven};
 use crate::{
     clock::Timestamp,
     crypto::RefreshToken,
@@ -82,6 +82,7 @@ impl Grants {
         if session.client != client.id || !session.is_live(now) || now >= found.expires {
             return Err(REFUSED);
         }
+        is_proven(client, session.client_auth)?;
         if !found.license.is_usable(now) {
             return Err(UNUSABLE);
         }

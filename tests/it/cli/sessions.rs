@@ -29,6 +29,7 @@ async fn begin(place: &Place, license: LicenseId, name: &str) -> SessionId {
         kind: SessionKind::Grant,
         client: "https://a.test/client".parse::<ClientId>().unwrap(),
         client_name: name.into(),
+        client_auth: wicketgate::grant::ClientAuth::None,
         resource: "http://127.0.0.1:8080/mcp".into(),
         scope: Scope::Tools,
         binding: Binding::None,
