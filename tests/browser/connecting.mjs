@@ -180,6 +180,8 @@ export const journeys = {
     await page.goto(address);
     await page.reload();
     await signIn(page, key);
+    // A reload in the middle of the way there would be another test.
+    await button(page, /allow/i).waitFor();
     await page.reload();
     await allow(page);
     assert.ok(listener.back(state).get('code'));
