@@ -44,6 +44,7 @@ mod oauth_endpoints;
 mod oauth_machine;
 mod oauth_pages;
 mod oauth_sign_in;
+mod oauth_steps;
 mod oauth_store_down;
 mod oauth_streams;
 mod oauth_tokens;
