@@ -47,10 +47,15 @@ impl Connector {
     pub fn handed_over(&self, key: &str) -> String {
         let mut text = format!("connector     {}", self.url);
         if self.sign_in {
-            text.push_str(
-                "\n              paste it into Claude, ChatGPT or another app as it is: the page \
-                 that opens asks for the key",
-            );
+            // A hosted app cannot reach this machine.
+            let apps = if self.url.starts_with("http:") {
+                "an app on this computer"
+            } else {
+                "Claude, ChatGPT or another app"
+            };
+            text.push_str("\n              paste it into ");
+            text.push_str(apps);
+            text.push_str(" as it is: the page that opens asks for the key");
         }
         if self.header {
             let recipes = Recipes {
