@@ -21,7 +21,6 @@ use crate::{
         observe::Observe,
         origin::Origins,
         pages::{Pages, PagesParts},
-        register::Registrar,
         wellknown::Documents,
     },
     ids::LicenseId,
@@ -63,12 +62,6 @@ pub(super) fn public(parts: Parts<'_>) -> Result<Router, BuildError> {
     };
     let authenticate = Arc::new(authenticate(&config, &parts));
     let endpoints = oauth::endpoints(&config, &parts, &authenticate, &budget);
-    let registrar = config.auth.oauth.enabled.then(|| {
-        Arc::new(Registrar {
-            clients: Arc::clone(&parts.authorization_server.clients),
-            budget: Arc::clone(&budget),
-        })
-    });
     Ok(http::public(EdgeParts {
         observe: Observe {
             sinks: parts.sinks,
@@ -84,7 +77,6 @@ pub(super) fn public(parts: Parts<'_>) -> Result<Router, BuildError> {
         }),
         authenticate,
         oauth: Arc::new(endpoints),
-        registrar,
         documents: Arc::new(Documents::of(&config)),
         pages,
     }))

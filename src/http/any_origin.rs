@@ -72,9 +72,14 @@ where
             return Box::pin(async move { Ok(answer) });
         }
         let answer = self.inner.call(request);
+        let methods = HeaderValue::from_static(self.methods);
         Box::pin(async move {
             let mut response = answer.await?;
+            let refused_method = response.status() == StatusCode::METHOD_NOT_ALLOWED;
             let headers = response.headers_mut();
+            if refused_method {
+                headers.insert(ALLOW, methods);
+            }
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, EVERYBODY);
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
             Ok(response)

@@ -8,15 +8,12 @@ use axum::{
     response::Response,
 };
 use futures_util::future::join_all;
-use http::{
-    HeaderMap, HeaderValue, Method,
-    header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE},
-    request::Parts,
-};
+use http::{HeaderMap, HeaderValue, Method, header::ACCEPT, request::Parts};
 use serde_json::Value;
 
 use super::{
     body::{self, Budget},
+    media::{Media, media},
     observe::Edge,
     refusal::EdgeRefusal,
     reply,
@@ -213,24 +210,7 @@ fn head(parts: &Parts) -> Result<(), EdgeRefusal> {
 
 /// JSON in UTF-8 without coding in, JSON or events out.
 fn check_media(headers: &HeaderMap) -> Result<(), EdgeRefusal> {
-    let content_type = only(headers, &CONTENT_TYPE).ok_or(EdgeRefusal::UnsupportedMediaType)?;
-    if content_type != "application/json" {
-        let mut pieces = content_type.split(';').map(str::trim);
-        let is_json = pieces
-            .next()
-            .is_some_and(|t| t.eq_ignore_ascii_case("application/json"));
-        let utf8 = pieces.all(|parameter| {
-            parameter.is_empty()
-                || parameter.eq_ignore_ascii_case("charset=utf-8")
-                || parameter.eq_ignore_ascii_case("charset=\"utf-8\"")
-        });
-        if !is_json || !utf8 {
-            return Err(EdgeRefusal::UnsupportedMediaType);
-        }
-    }
-    if headers.contains_key(CONTENT_ENCODING)
-        && only(headers, &CONTENT_ENCODING) != Some("identity")
-    {
+    if media(headers) != Some(Media::Json) {
         return Err(EdgeRefusal::UnsupportedMediaType);
     }
     let takes = |range: &str| {
@@ -254,13 +234,4 @@ fn check_media(headers: &HeaderMap) -> Result<(), EdgeRefusal> {
         return Err(EdgeRefusal::NotAcceptable);
     }
     Ok(())
-}
-
-/// The one value of a field; none when it is given twice, since two readers could pick two.
-pub(super) fn only<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str> {
-    let mut values = headers.get_all(name).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
-    value.to_str().ok().map(str::trim)
 }

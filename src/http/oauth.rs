@@ -1,10 +1,12 @@
-//! The endpoints of the authorization server that programs call: `/token`, `/revoke`, `/session`.
+//! The endpoints of the authorization server that programs call: `/token`, `/revoke`, `/session`,
+//! `/register`.
 //!
 //! They answer in the words of RFC 6749, and never with anything that makes a client give up when
 //! the fault is ours.
 
 mod answer;
 mod client;
+mod register;
 mod session;
 
 use std::sync::Arc;
@@ -15,11 +17,8 @@ use axum::{
     response::Response,
     routing::{MethodRouter, any},
 };
-use http::{
-    HeaderMap, Method,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-    request::Parts,
-};
+use bytes::Bytes;
+use http::{Method, request::Parts};
 
 use self::{
     answer::{Refused, done, refused},
@@ -27,8 +26,8 @@ use self::{
 };
 use super::{
     authenticate::AuthenticateParts,
-    body::{self, Budget},
-    endpoint::only,
+    body::{self, Budget, Held},
+    media::{Media, media},
     observe::Edge,
     refusal::EdgeRefusal,
     router::PublicEndpoint,
@@ -86,10 +85,10 @@ impl OAuthEndpoints {
     /// Is this endpoint there?
     pub fn serves(&self, endpoint: PublicEndpoint) -> bool {
         let served = match endpoint {
-            PublicEndpoint::Token | PublicEndpoint::Revoke => self.authorization,
+            PublicEndpoint::Token | PublicEndpoint::Revoke | PublicEndpoint::Register => {
+                self.authorization
+            }
             PublicEndpoint::Session => self.session_tokens,
-            // It has an endpoint of its own.
-            PublicEndpoint::Register => Served::No,
         };
         served == Served::Yes
     }
@@ -101,18 +100,19 @@ impl OAuthEndpoints {
         if media(&head.headers) != Some(Media::Form) {
             return Err(EdgeRefusal::UnsupportedMediaType.into());
         }
-        let bytes = self.bytes(head, body).await?;
+        let (bytes, _held) = self.bytes(head, body).await?;
         read_form(&bytes)
     }
 
-    async fn bytes(&self, head: &Parts, body: Body) -> Result<bytes::Bytes, EdgeRefusal> {
+    /// The body, and its place in the budget for as long as it is held.
+    async fn bytes(&self, head: &Parts, body: Body) -> Result<(Bytes, Held), EdgeRefusal> {
         let waits = head.extensions.get::<body::Waits>().copied();
         let read = body::read(body, MOST_BYTES, &self.budget, waits.unwrap_or_default());
-        let (bytes, _held) = read.await?;
+        let (bytes, place) = read.await?;
         if let Some(edge) = head.extensions.get::<Edge>() {
             edge.record.fields().request_bytes = bytes.len() as u64;
         }
-        Ok(bytes)
+        Ok((bytes, place))
     }
 
     /// If a session ended since there were this many ends, what is remembered of it does not count
@@ -129,7 +129,8 @@ pub(super) fn methods(endpoint: PublicEndpoint) -> MethodRouter<Arc<OAuthEndpoin
     match endpoint {
         PublicEndpoint::Token => any(token),
         PublicEndpoint::Revoke => any(revoke),
-        PublicEndpoint::Session | PublicEndpoint::Register => any(session::session),
+        PublicEndpoint::Session => any(session::session),
+        PublicEndpoint::Register => any(register::register),
     }
 }
 
@@ -202,30 +203,4 @@ fn read_form(bytes: &[u8]) -> Result<Form, Refused> {
         return Err(OAuthError::InvalidRequest("a parameter is given twice").into());
     }
     Ok(form)
-}
-
-/// What a body is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Media {
-    Form,
-    Json,
-}
-
-/// None for what is not read: another type, none, two, or a coding.
-fn media(headers: &HeaderMap) -> Option<Media> {
-    let coding = only(headers, &CONTENT_ENCODING);
-    if headers.contains_key(CONTENT_ENCODING) && coding != Some("identity") {
-        return None;
-    }
-    let mut pieces = only(headers, &CONTENT_TYPE)?.split(';').map(str::trim);
-    let name = pieces.next()?.to_ascii_lowercase();
-    let utf8 = pieces.all(|parameter| {
-        let parameter = parameter.to_ascii_lowercase();
-        ["", "charset=utf-8", "charset=\"utf-8\""].contains(&parameter.as_str())
-    });
-    match name.as_str() {
-        "application/x-www-form-urlencoded" if utf8 => Some(Media::Form),
-        "application/json" if utf8 => Some(Media::Json),
-        _ => None,
-    }
 }

@@ -21,7 +21,7 @@ use axum::{
 };
 use http::{
     HeaderMap, HeaderName, Method,
-    header::{CONTENT_TYPE, HOST, ORIGIN},
+    header::{HOST, ORIGIN},
     request::Parts,
 };
 use ipnet::IpNet;
@@ -35,6 +35,7 @@ use self::{
 pub use self::{look::LogoFault, refusal::PageRefusal};
 use super::{
     body::{self, Budget},
+    media::{Media, media},
     observe::Edge,
     refusal::EdgeRefusal,
     reply,
@@ -144,15 +145,7 @@ impl Pages {
         if !self.is_ours(&head.headers) {
             return Err(PageRefusal::Foreign);
         }
-        let is_form = head.headers.get(CONTENT_TYPE).is_some_and(|value| {
-            let media = value.to_str().unwrap_or_default().split(';').next();
-            media.is_some_and(|media| {
-                media
-                    .trim()
-                    .eq_ignore_ascii_case("application/x-www-form-urlencoded")
-            })
-        });
-        if !is_form {
+        if media(&head.headers) != Some(Media::Form) {
             return Err(PageRefusal::Edge(EdgeRefusal::UnsupportedMediaType));
         }
         let waits = head.extensions.get::<body::Waits>().copied();

@@ -17,7 +17,6 @@ use super::{
     origin::{Origins, PagesOnly},
     pages::{self, Pages},
     refusal::EdgeRefusal,
-    register::{self, Registrar},
     reply,
     wellknown::{self, Documents},
 };
@@ -131,8 +130,6 @@ pub struct EdgeParts {
     pub endpoint: Arc<Endpoint>,
     /// The way to a token.
     pub oauth: Arc<OAuthEndpoints>,
-    /// Registration; none without the built-in authorization server.
-    pub registrar: Option<Arc<Registrar>>,
     /// Discovery.
     pub documents: Arc<Documents>,
     /// What people see; none without the built-in authorization server.
@@ -148,7 +145,6 @@ pub fn public(parts: EdgeParts) -> Router {
         authenticate,
         endpoint,
         oauth,
-        registrar,
         documents,
         pages,
     } = parts;
@@ -171,12 +167,6 @@ pub fn public(parts: EdgeParts) -> Router {
             Access::Principal => any(endpoint::mcp)
                 .layer(Authenticate(Arc::clone(&authenticate)))
                 .with_state(Arc::clone(&endpoint)),
-            Access::Public(PublicEndpoint::Register) => match &registrar {
-                Some(registrar) => any(register::register)
-                    .layer(AnyOrigin("POST, OPTIONS"))
-                    .with_state(Arc::clone(registrar)),
-                None => any(not_found),
-            },
             Access::Public(which) if oauth.serves(which) => {
                 let methods = oauth::methods(which).with_state(Arc::clone(&oauth));
                 if which.takes_any_origin() {

@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use http::{
     HeaderValue, Method,
-    header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+    header::{CACHE_CONTROL, CONTENT_TYPE},
 };
 use serde_json::{Value, json};
 
@@ -158,10 +158,7 @@ pub async fn document(State(documents): State<Arc<Documents>>, request: Request)
         return reply::at_the_edge(extensions, &EdgeRefusal::NotFound);
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused = reply::at_the_edge(extensions, &EdgeRefusal::MethodNotAllowed);
-        let methods = HeaderValue::from_static("GET, HEAD, OPTIONS");
-        refused.headers_mut().insert(ALLOW, methods);
-        return refused;
+        return reply::at_the_edge(extensions, &EdgeRefusal::MethodNotAllowed);
     }
     if let Some(edge) = extensions.get::<Edge>() {
         edge.record.ended(Ending::Ok, None);

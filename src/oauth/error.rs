@@ -46,7 +46,37 @@ pub enum OAuthError {
     Unavailable,
 }
 
+/// What a refusal comes from, and so how it is answered and logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// What the client asked, or the person.
+    Client,
+    /// That too much is asked at the moment.
+    Pace,
+    /// Our own fault.
+    Gateway,
+}
+
 impl OAuthError {
+    /// What it comes from.
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::Unavailable => Cause::Gateway,
+            Self::SlowDown(_) => Cause::Pace,
+            Self::InvalidRequest(_)
+            | Self::InvalidClient(_)
+            | Self::InvalidGrant(_)
+            | Self::UnauthorizedClient(_)
+            | Self::UnsupportedGrantType(_)
+            | Self::UnsupportedResponseType(_)
+            | Self::InvalidScope(_)
+            | Self::InvalidTarget(_)
+            | Self::AccessDenied(_)
+            | Self::InvalidRedirectUri(_)
+            | Self::InvalidClientMetadata(_) => Cause::Client,
+        }
+    }
+
     /// The `error` word on the wire.
     pub const fn code(self) -> &'static str {
         match self {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     http::{authenticate::AuthenticateParts, observe::Edge, refusal::EdgeRefusal, reply},
-    oauth::{OAuthError, Tokens},
+    oauth::{OAuthError, Tokens, clients::register::Registration, error::Cause},
     telemetry::record::Ending,
 };
 
@@ -76,6 +76,17 @@ pub(super) fn exchanged(
     )
 }
 
+/// A registered client (RFC 7591 section 3.2.1).
+pub(super) fn registered(head: &Parts, registration: &Registration) -> Response<Body> {
+    let Ok(body) = serde_json::to_value(registration) else {
+        return refused(head, OAuthError::Unavailable.into());
+    };
+    if let Some(edge) = head.extensions.get::<Edge>() {
+        edge.record.ended(Ending::Ok, None);
+    }
+    response(201, &body)
+}
+
 /// RFC 7009 section 2.2: also when there was nothing to revoke.
 pub(super) fn revoked(head: &Parts) -> Response<Body> {
     if let Some(edge) = head.extensions.get::<Edge>() {
@@ -119,20 +130,10 @@ pub(super) fn refused(head: &Parts, refused: Refused) -> Response<Body> {
 }
 
 fn note(edge: Option<&Edge>, error: OAuthError) {
-    let ending = match error {
-        OAuthError::Unavailable => Ending::Failed,
-        OAuthError::SlowDown(_) => Ending::Limited,
-        OAuthError::InvalidRequest(_)
-        | OAuthError::InvalidClient(_)
-        | OAuthError::InvalidGrant(_)
-        | OAuthError::UnauthorizedClient(_)
-        | OAuthError::UnsupportedGrantType(_)
-        | OAuthError::UnsupportedResponseType(_)
-        | OAuthError::InvalidScope(_)
-        | OAuthError::InvalidTarget(_)
-        | OAuthError::AccessDenied(_)
-        | OAuthError::InvalidRedirectUri(_)
-        | OAuthError::InvalidClientMetadata(_) => Ending::Refused,
+    let ending = match error.cause() {
+        Cause::Client => Ending::Refused,
+        Cause::Pace => Ending::Limited,
+        Cause::Gateway => Ending::Failed,
     };
     if let Some(edge) = edge {
         edge.record.ended(ending, Some(error.code()));
@@ -141,20 +142,10 @@ fn note(edge: Option<&Edge>, error: OAuthError) {
 
 fn oauth(error: OAuthError) -> Response<Body> {
     let mut response = failure(error.status(), error.code(), error.description());
-    let wait = match error {
-        OAuthError::Unavailable => SHORTLY,
-        OAuthError::SlowDown(_) => SLOW_DOWN,
-        OAuthError::InvalidRequest(_)
-        | OAuthError::InvalidClient(_)
-        | OAuthError::InvalidGrant(_)
-        | OAuthError::UnauthorizedClient(_)
-        | OAuthError::UnsupportedGrantType(_)
-        | OAuthError::UnsupportedResponseType(_)
-        | OAuthError::InvalidScope(_)
-        | OAuthError::InvalidTarget(_)
-        | OAuthError::AccessDenied(_)
-        | OAuthError::InvalidRedirectUri(_)
-        | OAuthError::InvalidClientMetadata(_) => return response,
+    let wait = match error.cause() {
+        Cause::Client => return response,
+        Cause::Pace => SLOW_DOWN,
+        Cause::Gateway => SHORTLY,
     };
     response.headers_mut().insert(RETRY_AFTER, wait.into());
     response
@@ -174,7 +165,7 @@ fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
         EdgeRefusal::MethodNotAllowed => ("invalid_request", "use POST"),
         EdgeRefusal::UnsupportedMediaType => (
             "invalid_request",
-            "the body must be application/x-www-form-urlencoded",
+            "the body is of no type that is read here",
         ),
         EdgeRefusal::BodyTooLarge => ("invalid_request", "the body is too large"),
         EdgeRefusal::BodyTimeout => ("invalid_request", "the body came too slowly"),

@@ -10,13 +10,14 @@ use axum::{
 use http::{Method, request::Parts};
 
 use super::{
-    Media, OAuthEndpoints,
+    OAuthEndpoints,
     answer::{Refused, exchanged, refused},
-    media, read_form,
+    read_form,
 };
 use crate::{
     http::{
         authenticate::{Presented, bearer},
+        media::{Media, media},
         refusal::EdgeRefusal,
     },
     mcp::json,
@@ -58,7 +59,7 @@ impl OAuthEndpoints {
             Presented::Nothing => {}
         }
         let media = media(&head.headers).ok_or(EdgeRefusal::UnsupportedMediaType)?;
-        let bytes = self.bytes(head, body).await?;
+        let (bytes, _held) = self.bytes(head, body).await?;
         let key = match media {
             Media::Form => read_form(&bytes)?.get("license_key").map(ToOwned::to_owned),
             Media::Json => {
