@@ -10,10 +10,11 @@ use crate::{
 };
 
 /// What a request says of who sends it, beside its credential.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Circumstances<'r> {
-    /// Where it comes from.
-    pub address: IpAddr,
+    /// Where it comes from. Asked only where a session is tied to it: behind a proxy that takes
+    /// reading a header field, which no other call needs.
+    pub address: &'r (dyn Fn() -> IpAddr + Sync),
     /// The program, as it names itself.
     pub user_agent: Option<&'r str>,
 }
@@ -56,7 +57,7 @@ impl Circumstances<'_> {
         let text = match binding {
             Binding::None => return None,
             Binding::Client => format!("client\0{}", program(self.user_agent.unwrap_or_default())),
-            Binding::Network => format!("network\0{}", network(self.address)),
+            Binding::Network => format!("network\0{}", network((self.address)())),
         };
         Some(pepper.digest_text(&text))
     }
@@ -105,8 +106,9 @@ mod tests {
     use super::*;
 
     fn at(address: &str, user_agent: Option<&'static str>) -> Circumstances<'static> {
+        let address: IpAddr = address.parse().unwrap();
         Circumstances {
-            address: address.parse().unwrap(),
+            address: Box::leak(Box::new(move || address)),
             user_agent,
         }
     }

@@ -121,7 +121,15 @@ impl AuthenticateParts {
             }
             Presented::Malformed => return Err(self.failed(head)),
         };
-        let circumstances = self.circumstances(head);
+        // Without a connection there is one network that nobody is in.
+        let address = || {
+            let nobody = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            self.address(head).unwrap_or(nobody)
+        };
+        let circumstances = Circumstances {
+            address: &address,
+            user_agent: head.headers.get(USER_AGENT).and_then(|it| it.to_str().ok()),
+        };
         let known = self.authenticator.authenticate(presented, &circumstances);
         match known.await {
             Ok(principal) => Ok(principal),
@@ -130,16 +138,6 @@ impl AuthenticateParts {
             Err(AuthError::Over) => Err(EdgeRefusal::CredentialRefused),
             Err(AuthError::InsufficientScope) => Err(EdgeRefusal::ScopeInsufficient),
             Err(AuthError::Unavailable) => Err(EdgeRefusal::StoreUnavailable),
-        }
-    }
-
-    fn circumstances<'h>(&self, head: &'h Parts) -> Circumstances<'h> {
-        Circumstances {
-            // Without a connection there is one network that nobody is in.
-            address: self
-                .address(head)
-                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            user_agent: head.headers.get(USER_AGENT).and_then(|it| it.to_str().ok()),
         }
     }
 
