@@ -6,6 +6,7 @@ pub mod dispatch;
 pub mod error;
 pub mod license_minute;
 pub mod observe;
+pub mod obtain;
 pub mod policy;
 pub mod resolve;
 pub mod session_limit;
@@ -26,8 +27,9 @@ use crate::{
     auth::Principal,
     catalog::CatalogTool,
     mcp::json::Excess,
+    names::Label,
     telemetry::record::Record,
-    upstream::{Answer, Prepared},
+    upstream::{Answer, OpenedCredential, Prepared},
 };
 
 /// A call, filled in policy by policy.
@@ -48,6 +50,10 @@ pub struct Call {
     tool: Option<Arc<CatalogTool>>,
     /// The request that the call becomes; set by [`validate`].
     prepared: Option<Box<dyn Prepared>>,
+    /// Which of several accounts, by label; set by [`validate`].
+    account: Option<Label>,
+    /// What it goes upstream with; set by [`obtain`].
+    credential: Option<Arc<OpenedCredential>>,
 }
 
 impl Call {
@@ -69,6 +75,8 @@ impl Call {
             record,
             tool: None,
             prepared: None,
+            account: None,
+            credential: None,
         }
     }
 

@@ -6,9 +6,10 @@
 mod base62;
 mod context;
 mod derive;
+pub mod handle;
 pub mod jwt;
 pub mod key_file;
-pub mod keyring;
+pub mod master_key;
 pub mod pepper;
 pub mod seal;
 pub mod token;
@@ -16,8 +17,9 @@ pub mod token;
 pub use self::{
     context::{Context, Purpose},
     derive::{CursorKey, FormKey, LogKey, RootSecret, SuccessorKey},
+    handle::{HandleKey, HandleKind, Handled},
     key_file::{KeyFileError, read_key_file},
-    keyring::{Keyring, KeyringError, MasterKey, MasterKeyId, generate_master_key_text},
+    master_key::{KeyringError, MasterKey, MasterKeyId, generate_master_key_text},
     pepper::{Pepper, TokenDigest},
     seal::{SealError, SealingKey},
     token::{AccessToken, AuthorizationCode, ClientId, ClientSecret, LicenseKey, RefreshToken},

@@ -6,7 +6,7 @@ mod oauth;
 pub mod reload;
 mod sweep;
 
-use std::{collections::HashMap, io::Write, sync::Arc};
+use std::{io::Write, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -18,15 +18,14 @@ pub use self::{assemble::BuildError, reload::Reloaded};
 use crate::{
     auth::{Authenticator, Change, Watcher},
     clock::SharedClock,
-    config::Config,
+    config::{Config, secrets::ConfiguredSecrets},
+    connect::{ConnectParts, Connections, sites::account_sites},
     entropy::SharedEntropy,
     http::admin::{AdminParts, admin},
     ids::ReplicaId,
     ledger::Ledger,
     limit::{Limiter, LocalLimiter},
-    names::UpstreamName,
     oauth::{AuthorizationServer, Settings, settings::plan_sessions},
-    secret::SecretString,
     server::{McpServer, ServerParts, Serving},
     store::Store,
     telemetry::{access::AccessLog, metrics::Metrics, record::Sinks},
@@ -38,7 +37,7 @@ pub struct GatewayParts {
     /// Checked.
     pub config: Config,
     /// The secrets that stand in the configuration.
-    pub configured: HashMap<UpstreamName, SecretString>,
+    pub configured: ConfiguredSecrets,
     /// Open, at this version's tables.
     pub store: Store,
     /// Open.
@@ -70,7 +69,7 @@ pub struct Gateway {
     clock: SharedClock,
     entropy: SharedEntropy,
     store: Store,
-    vault: Arc<Vault>,
+    connections: Arc<Connections>,
     ledger: Arc<Ledger>,
     limiter: Arc<Limiter>,
     watcher: Arc<Watcher>,
@@ -130,10 +129,17 @@ impl Gateway {
         ));
         watcher.look().await;
 
+        let connections = Arc::new(Connections::new(ConnectParts {
+            vault: Arc::clone(&vault),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            origin: config.public_origin(),
+            sites: account_sites(&config, &configured)?,
+        }));
         let shared = assemble::Shared {
             limiter: &limiter,
             ledger: &ledger,
-            vault: &vault,
+            connections: &connections,
             clock: &clock,
             entropy: &entropy,
         };
@@ -191,7 +197,7 @@ impl Gateway {
             clock,
             entropy,
             store,
-            vault,
+            connections,
             ledger,
             limiter,
             watcher,

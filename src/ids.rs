@@ -122,6 +122,8 @@ typed_ids! {
     LicenseId = "lic_";
     /// One running gateway process.
     ReplicaId = "rep_";
+    /// A grant that its provider is told about.
+    RevocationId = "rev_";
     /// One session: what an access token stands for.
     SessionId = "ses_";
     /// One request, as the log and error answers name it.

@@ -18,8 +18,8 @@
 //! | 8 | `http` | heads, hosts, origins, keys, bodies, answers |
 //! | 7 | `server` | the MCP server: its methods, in each revision |
 //! | 6 | `call` `oauth` | the journey of a call, policy by policy; the way from a license key to a session |
-//! | 5 | `auth` `vault` `ledger` `upstream` `catalog` `audit` | what the gateway can do |
-//! | 4 | `store` `limit` `egress` `telemetry` | the outside world: database, counters, network, logs |
+//! | 5 | `auth` `vault` `ledger` `upstream` `catalog` `connect` `audit` | what the gateway can do |
+//! | 4 | `store` `limit` `egress` `telemetry` `kms` | the outside world: database, counters, network, logs, master keys |
 //! | 3 | `config` | the configuration file; pure but for reading files |
 //! | 2 | `mcp` `crypto` `schema` `license` `grant` | protocol, cryptography, domain; pure |
 //! | 1 | `ids` `names` `clock` `entropy` `secret` `quota` | words; no I/O, no async |
@@ -33,6 +33,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod connect;
 pub mod crypto;
 pub mod egress;
 pub mod entropy;
@@ -40,6 +41,7 @@ pub mod gateway;
 pub mod grant;
 pub mod http;
 pub mod ids;
+pub mod kms;
 pub mod ledger;
 pub mod license;
 pub mod limit;

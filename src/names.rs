@@ -35,6 +35,13 @@ fn is_pattern(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b))
 }
 
+fn is_scope(text: &str) -> bool {
+    (1..=256).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+}
+
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident, $kind:literal, $check:ident, $rule:literal, $pattern:literal;)*) => {$(
         $(#[$doc])*
@@ -106,6 +113,9 @@ names! {
     /// The operator's name for an upstream.
     UpstreamName, "upstream name", is_slug,
         "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
+    /// The operator's name, or a preset's, for whose accounts are connected.
+    ProviderName, "provider name", is_slug,
+        "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
     /// The operator's name for a plan.
     PlanName, "plan name", is_slug,
         "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
@@ -116,6 +126,19 @@ names! {
     /// Which tools: `*`, `analytics.*` or `analytics.run_*`, matched on `upstream.tool`.
     ToolPattern, "tool pattern", is_pattern,
         "1 to 128 of A-Z, a-z, 0-9, `-`, `_`, `.` and `*`", "^[A-Za-z0-9_.*-]{1,128}$";
+    /// What tells several accounts of one license at one upstream apart; people choose it.
+    Label, "label", is_slug,
+        "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
+    /// A permission at a provider (RFC 6749 section 3.3).
+    ScopeName, "scope", is_scope,
+        "1 to 256 visible ASCII characters without quote and backslash", "^[!#-\\[\\]-~]{1,256}$";
+}
+
+impl Label {
+    /// The only one, where nobody chose.
+    pub fn default_label() -> Self {
+        Self("default".into())
+    }
 }
 
 impl ToolPattern {

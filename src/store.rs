@@ -2,32 +2,45 @@
 //!
 //! One SQL text serves both. No secret is stored in the clear, and no SQL stands anywhere else.
 
+mod attempts;
 mod audit;
 mod clients;
 mod credentials;
 mod error;
+mod fence;
+mod grants;
 mod keys;
 mod licenses;
 mod migrate;
 mod open;
 mod prune;
+mod revocations;
 mod rows;
+mod scope_uses;
 mod sessions;
 mod tokens;
 mod usage;
+mod vault_seal;
 
 use std::{future::Future, path::PathBuf, time::Duration};
 
 use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
+    attempts::AttemptRecord,
     audit::{AuditEntry, Stamp},
     clients::{Asserted, AssertionTimes, ClientRecord, Registered},
-    credentials::{CredentialInfo, CredentialRecord, Removal, Tenant},
+    credentials::{
+        CredentialInfo, CredentialKind, CredentialRecord, CredentialState, MOST_LABELS, Removal,
+    },
     error::StoreError,
+    fence::{Fence, Tenant},
+    grants::Lease,
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     migrate::{MigrationReport, newest_schema},
+    revocations::{RevocationOutcome, RevocationRecord},
+    scope_uses::ScopeUse,
     sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse},
     tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
     usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},
@@ -108,6 +121,54 @@ macro_rules! write {
     };
 }
 
+/// Like `read!`, in a transaction that sees the rows of one fence only.
+macro_rules! fenced_read {
+    ($store:expr, $fence:expr, $tx:ident => $body:expr) => {
+        $crate::store::bounded(async {
+            match &$store.db {
+                $crate::store::Db::Postgres(pool) => {
+                    let mut $tx = pool.begin().await?;
+                    $crate::store::fence::raise(&mut *$tx, $fence).await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+                $crate::store::Db::Sqlite { reader, .. } => {
+                    let mut $tx = reader.begin().await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+            }
+        })
+        .await
+    };
+}
+
+/// Like `write!`, in a transaction that sees the rows of one fence only.
+macro_rules! fenced_write {
+    ($store:expr, $fence:expr, $tx:ident => $body:expr) => {
+        $crate::store::bounded(async {
+            match &$store.db {
+                $crate::store::Db::Postgres(pool) => {
+                    let mut $tx = pool.begin().await?;
+                    $crate::store::fence::raise(&mut *$tx, $fence).await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+                $crate::store::Db::Sqlite { writer, .. } => {
+                    let mut $tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+                    let out = $body;
+                    $tx.commit().await?;
+                    Ok(out)
+                }
+            }
+        })
+        .await
+    };
+}
+
 /// Executes one statement inside `write!`; how many rows it changed.
 macro_rules! run {
     ($tx:ident, $sql:expr $(, $value:expr)* $(,)?) => {
@@ -122,7 +183,7 @@ macro_rules! one {
     };
 }
 
-use {one, read, run, write};
+use {fenced_read, fenced_write, one, read, run, write};
 
 async fn bounded<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(DEADLINE, work)

@@ -12,6 +12,7 @@ pub mod kinds;
 pub mod request;
 pub mod rest;
 pub mod retry;
+pub mod source;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -22,10 +23,11 @@ pub use self::{
     answer::{Answer, AnswerContent, JsonKind},
     credential::{CredentialUse, OpenedCredential},
     gate::{Gate, GateRefusal, Observed},
+    source::{Account, Source},
 };
 use crate::{
     config::rest::{ReadOnly, Repeat},
-    names::{ToolName, UpstreamName},
+    names::{ScopeName, ToolName, UpstreamName},
 };
 
 /// What clients are told about a tool.
@@ -55,11 +57,12 @@ pub struct Site {
     pub name: UpstreamName,
     /// Its rate, concurrency, queue, pause and circuit breaker.
     pub gate: Gate,
+    /// A name for people.
+    pub title: String,
     /// How it wants its credential; none: it wants none.
     pub credential: Option<CredentialUse>,
-    /// The secret of the configuration that this site was made from. It stays with the site's
-    /// address: a reload that changes both never sends the new secret to the old place.
-    pub configured: Option<Arc<OpenedCredential>>,
+    /// Where the credential comes from.
+    pub source: Source,
 }
 
 /// A tool and what it becomes.
@@ -69,6 +72,8 @@ pub struct BoundTool {
     pub definition: ToolDefinition,
     /// The upstream it belongs to.
     pub site: Arc<Site>,
+    /// What a call needs to be allowed to do at the account's provider.
+    pub scopes: Arc<[ScopeName]>,
     /// What a call becomes.
     pub target: Arc<dyn Target>,
 }

@@ -2,28 +2,38 @@
 //!
 //! Refuses to start under a wrong master key, and to open what was sealed for another place.
 
+mod data_keys;
 mod error;
+mod grant;
 mod open;
 mod roots;
+mod stop;
 mod write;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use quick_cache::sync::Cache;
 
-pub use self::{error::VaultError, roots::Rewrapped};
+use self::{data_keys::KeptKey, open::Place};
+pub use self::{
+    error::VaultError,
+    grant::{GrantTokens, Held, Material},
+    roots::Rewrapped,
+    write::{GrantChange, NewGrant},
+};
 use crate::{
     auth::Principal,
     clock::SharedClock,
-    crypto::{CursorKey, FormKey, Keyring, LogKey, Pepper, SuccessorKey},
+    crypto::{CursorKey, FormKey, HandleKey, LogKey, Pepper, SuccessorKey},
     entropy::SharedEntropy,
-    ids::CredentialId,
+    ids::{CredentialId, DataKeyId},
+    kms::Keyring,
     names::UpstreamName,
     store::{Store, Tenant},
     upstream::OpenedCredential,
@@ -31,12 +41,12 @@ use crate::{
 
 /// How many answers are in memory: opened credentials, and that a license has none of its own.
 const REMEMBERED: usize = 32_768;
-/// How long one is.
-const OLDEST: Duration = Duration::from_mins(15);
+
+/// How many data keys are.
+const KEYS_KEPT: usize = 10_000;
+
 /// How long a caller waits for one that is not.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The label of the only credential an upstream has today.
-const LABEL: &str = "default";
 
 /// Says that the operator, at the command line, asks for a credential without a caller.
 #[derive(Debug, Clone, Copy)]
@@ -60,25 +70,22 @@ pub struct Vault {
     cursor_key: CursorKey,
     successor_key: SuccessorKey,
     form_key: FormKey,
+    handle_key: HandleKey,
     opened: Cache<Place, Remembered>,
+    keys: Cache<DataKeyId, Arc<KeptKey>>,
     /// Rises when everything is forgotten: what was being read meanwhile is filed under the old
     /// number and never found.
     era: AtomicU64,
     /// The highest generation seen of each credential, so that an older one is noticed.
     generations: Cache<CredentialId, u64>,
+    /// Has the operator stopped all opening? See [`stop`].
+    stop: AtomicU8,
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Place {
-    era: u64,
-    tenant: Tenant,
-    upstream: UpstreamName,
-}
-
-/// A credential, or the knowledge that there is none.
+/// What one tenant has for one upstream; nothing is an answer too.
 #[derive(Clone)]
 struct Remembered {
-    credential: Option<Arc<OpenedCredential>>,
+    held: Arc<[Arc<Held>]>,
     since: Duration,
 }
 
@@ -98,9 +105,12 @@ impl Vault {
             cursor_key: root.cursor_key(),
             successor_key: root.successor_key(),
             form_key: root.form_key(),
+            handle_key: root.handle_key(),
             opened: Cache::new(REMEMBERED),
+            keys: Cache::new(KEYS_KEPT),
             era: AtomicU64::new(0),
             generations: Cache::new(REMEMBERED),
+            stop: AtomicU8::new(stop::UNKNOWN),
             store,
             keyring,
             clock,
@@ -133,15 +143,21 @@ impl Vault {
         &self.form_key
     }
 
+    /// Seals what we hand out and want back.
+    pub const fn handle_key(&self) -> &HandleKey {
+        &self.handle_key
+    }
+
     /// Forgets every opened credential; the next caller reads it again. For a risen
     /// [`Store::epoch`].
     pub fn forget(&self) {
         self.era.fetch_add(1, Ordering::SeqCst);
+        self.stop.store(stop::UNKNOWN, Ordering::SeqCst);
         self.opened.clear();
     }
 
-    /// The credential with which this caller's request goes upstream: the license's own, else the
-    /// operator's. One that stands in the configuration never comes here.
+    /// The static credential with which this caller's request goes upstream: the license's own,
+    /// else the operator's. One that stands in the configuration never comes here.
     pub async fn open(
         &self,
         caller: &Principal,
@@ -158,6 +174,25 @@ impl Vault {
         upstream: &UpstreamName,
     ) -> Result<Arc<OpenedCredential>, VaultError> {
         self.open_first(&[Tenant::Operator], upstream).await
+    }
+
+    /// Everything this caller's license has for an upstream, by label; from memory when it is known.
+    pub async fn held(
+        &self,
+        caller: &Principal,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        self.remembered(Tenant::License(caller.license_id()), upstream)
+            .await
+    }
+
+    /// The operator's, which every caller may use; from memory when it is known.
+    pub async fn held_by_operator(
+        &self,
+        _: &Principal,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        self.remembered(Tenant::Operator, upstream).await
     }
 }
 

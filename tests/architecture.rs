@@ -21,10 +21,12 @@ const FLOORS: &[&[&str]] = &[
     &["mcp", "crypto", "schema", "license", "grant"],
     // 3: configuration. Pure but for reading files.
     &["config"],
-    // 4: the outside world: database, counters, network, logs.
-    &["store", "limit", "egress", "telemetry"],
+    // 4: the outside world: database, counters, network, logs, master keys.
+    &["store", "limit", "egress", "telemetry", "kms"],
     // 5: what the gateway can do.
-    &["auth", "vault", "ledger", "upstream", "catalog", "audit"],
+    &[
+        "auth", "vault", "ledger", "upstream", "catalog", "connect", "audit",
+    ],
     // 6: the journey of a call; the way from a license key to a session.
     &["call", "oauth"],
     // 7: the MCP server role.

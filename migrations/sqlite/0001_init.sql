@@ -38,18 +38,34 @@ CREATE TABLE data_keys (
 
 CREATE UNIQUE INDEX data_keys_one_active ON data_keys (tenant) WHERE state = 'active';
 
+-- Secrets for upstreams: the operator's, a license's own, and the accounts a license connected.
 CREATE TABLE credentials (
     id          TEXT PRIMARY KEY NOT NULL,
     upstream    TEXT NOT NULL,
     tenant      TEXT NOT NULL,
     label       TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    state       TEXT NOT NULL,
     generation  BIGINT NOT NULL,
+    -- The data key that seals it, which the sealed bytes name too.
+    data_key    TEXT NOT NULL,
     sealed      BLOB NOT NULL,
     hint        TEXT,
+    -- What was granted, and how often less than was asked for.
+    scopes      TEXT NOT NULL,
+    shortfalls  BIGINT NOT NULL,
+    -- When the access token inside ends.
+    expires_ms  BIGINT,
+    -- Who renews it now, and until when nobody else does.
+    lease_owner TEXT,
+    lease_ms    BIGINT,
     created_ms  BIGINT NOT NULL,
     updated_ms  BIGINT NOT NULL,
     UNIQUE (upstream, tenant, label)
 );
+
+CREATE INDEX credentials_by_tenant ON credentials (tenant, upstream);
+CREATE INDEX credentials_by_data_key ON credentials (data_key);
 
 -- Days and leases are counted for any license id, also for one that is kept nowhere else.
 CREATE TABLE license_days (

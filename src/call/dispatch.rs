@@ -1,4 +1,4 @@
-//! The leaf: the caller's credential, then the upstream. Nothing else reaches an upstream.
+//! The leaf: the prepared request with the caller's credential. Nothing else reaches an upstream.
 
 use std::{
     sync::Arc,
@@ -11,14 +11,14 @@ use tower::Service;
 use super::{Call, CallError, CallResult};
 use crate::{
     clock::SharedClock,
-    upstream::Answer,
-    vault::{Vault, VaultError},
+    connect::Connections,
+    upstream::{Answer, UpstreamError},
 };
 
-/// Opens the credential for this caller and sends the prepared request.
+/// Sends the prepared request.
 #[derive(Clone)]
 pub(super) struct Dispatch {
-    pub(super) vault: Arc<Vault>,
+    pub(super) connections: Arc<Connections>,
     pub(super) clock: SharedClock,
 }
 
@@ -32,20 +32,25 @@ impl Service<Call> for Dispatch {
     }
 
     fn call(&mut self, mut call: Call) -> Self::Future {
-        let (vault, clock) = (Arc::clone(&self.vault), Arc::clone(&self.clock));
+        let (connections, clock) = (Arc::clone(&self.connections), Arc::clone(&self.clock));
         Box::pin(async move {
             let prepared = call.prepared.take().ok_or(CallError::Internal)?;
-            let site = Arc::clone(&call.tool()?.bound.site);
-            let credential = match (&site.credential, &site.configured) {
-                (None, _) => None,
-                (Some(_), Some(configured)) => Some(Arc::clone(configured)),
-                (Some(_), None) => {
-                    let opened = vault.open(&call.principal, &site.name).await;
-                    Some(opened.map_err(|error| refused(&error))?)
-                }
-            };
+            let credential = call.credential.take();
             let sent = clock.monotonic();
-            let result = prepared.send(credential, call.deadline).await;
+            let mut result = prepared.send(credential.clone(), call.deadline).await;
+            if let (Err(UpstreamError::CredentialRefused(401)), Some(refused)) =
+                (&result, &credential)
+            {
+                let (caller, account) = (call.principal.clone(), call.account.clone());
+                let tool = Arc::clone(call.tool()?);
+                let renewing = connections.renew(&caller, &tool.bound, account.as_ref(), refused);
+                if let Ok(Some(fresh)) = renewing.await {
+                    // The upstream did nothing but refuse: sending again repeats nothing.
+                    let again = tool.bound.target.prepare(&call.arguments);
+                    let again = again.map_err(CallError::UnsafeArgument)?;
+                    result = again.send(Some(fresh), call.deadline).await;
+                }
+            }
             let took = clock.monotonic().saturating_sub(sent);
             let mut fields = call.record.fields();
             fields.upstream_us = Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
@@ -57,18 +62,5 @@ impl Service<Call> for Dispatch {
             drop(fields);
             result.map_err(CallError::Upstream)
         })
-    }
-}
-
-fn refused(error: &VaultError) -> CallError {
-    tracing::warn!(%error, "credential.unavailable");
-    match error {
-        VaultError::Missing => CallError::CredentialMissing,
-        VaultError::Unavailable(_)
-        | VaultError::Store(_)
-        | VaultError::WrongMasterKey { .. }
-        | VaultError::UnknownMasterKey { .. }
-        | VaultError::Damaged(_)
-        | VaultError::RolledBack => CallError::StoreUnavailable,
     }
 }

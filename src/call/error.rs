@@ -1,6 +1,8 @@
 //! Every way in which a call ends without an answer.
 
 use crate::{
+    connect::ConnectionNeeded,
+    names::Label,
     quota::Exhausted,
     schema::Violation,
     upstream::{Departure, GateRefusal, RequestFault, UpstreamError},
@@ -37,6 +39,21 @@ pub enum CallError {
     /// No credential is stored for the upstream.
     #[error("no credential for the upstream")]
     CredentialMissing,
+    /// The person must connect an account first.
+    #[error("an account must be connected")]
+    ConnectionNeeded(Box<ConnectionNeeded>),
+    /// Several accounts are connected and the call names none.
+    #[error("several accounts, none named")]
+    AccountAmbiguous(Vec<Label>),
+    /// The account's provider does not grant what the tool needs.
+    #[error("the provider withholds a scope")]
+    ScopeWithheld,
+    /// No usable token can be had at the moment.
+    #[error("no usable token can be had")]
+    CredentialUnavailable,
+    /// The operator has stopped all use of credentials.
+    #[error("the vault is sealed")]
+    Sealed,
     /// The caller cancelled it.
     #[error("cancelled by the caller")]
     Cancelled,
@@ -67,6 +84,11 @@ impl CallError {
             },
             Self::NoSlot(_)
             | Self::CredentialMissing
+            | Self::ConnectionNeeded(_)
+            | Self::AccountAmbiguous(_)
+            | Self::ScopeWithheld
+            | Self::CredentialUnavailable
+            | Self::Sealed
             | Self::StoreUnavailable
             | Self::Limited(_)
             | Self::UnknownTool
@@ -89,6 +111,11 @@ impl CallError {
             Self::Upstream(error) => error.code(),
             Self::Deadline => "deadline",
             Self::CredentialMissing => "credential_missing",
+            Self::ConnectionNeeded(_) => "connection_needed",
+            Self::AccountAmbiguous(_) => "account_ambiguous",
+            Self::ScopeWithheld => "scope_withheld",
+            Self::CredentialUnavailable => "credential_unavailable",
+            Self::Sealed => "sealed",
             Self::Cancelled => "cancelled",
             Self::StoreUnavailable => "store_unavailable",
             Self::Internal => "internal",

@@ -38,11 +38,15 @@ const fn ending(error: &CallError) -> Ending {
         | CallError::InsufficientScope
         | CallError::InvalidArguments(_)
         | CallError::UnsafeArgument(_) => Ending::Refused,
-        CallError::Upstream(_) | CallError::Deadline | CallError::CredentialMissing => {
-            Ending::ToolError
-        }
+        CallError::Upstream(_)
+        | CallError::Deadline
+        | CallError::CredentialMissing
+        | CallError::ConnectionNeeded(_)
+        | CallError::AccountAmbiguous(_)
+        | CallError::ScopeWithheld
+        | CallError::CredentialUnavailable => Ending::ToolError,
         CallError::Cancelled => Ending::Cancelled,
-        CallError::StoreUnavailable | CallError::Internal => Ending::Failed,
+        CallError::StoreUnavailable | CallError::Sealed | CallError::Internal => Ending::Failed,
     }
 }
 
@@ -57,6 +61,11 @@ fn tier(error: &CallError) -> Option<&'static str> {
         | CallError::Upstream(_)
         | CallError::Deadline
         | CallError::CredentialMissing
+        | CallError::ConnectionNeeded(_)
+        | CallError::AccountAmbiguous(_)
+        | CallError::ScopeWithheld
+        | CallError::CredentialUnavailable
+        | CallError::Sealed
         | CallError::Cancelled
         | CallError::StoreUnavailable
         | CallError::Internal => None,

@@ -11,6 +11,7 @@ use super::{
     dispatch::Dispatch,
     license_minute::LicenseMinute,
     observe::Observe,
+    obtain::Obtain,
     policy::{AroundLayer, PolicyLayer},
     resolve::Resolve,
     session_limit::SessionLimit,
@@ -18,8 +19,8 @@ use super::{
     validate::Validate,
 };
 use crate::{
-    catalog::Catalog, clock::SharedClock, ledger::Ledger, limit::Limiter, names::PlanName,
-    quota::Rate, upstream::Answer, vault::Vault,
+    catalog::Catalog, clock::SharedClock, connect::Connections, ledger::Ledger, limit::Limiter,
+    names::PlanName, quota::Rate, upstream::Answer,
 };
 
 /// All policies around an upstream call.
@@ -32,7 +33,7 @@ pub struct StackParts {
     /// Days.
     pub ledger: Arc<Ledger>,
     /// Credentials.
-    pub vault: Arc<Vault>,
+    pub connections: Arc<Connections>,
     /// Tools.
     pub catalog: Arc<Catalog>,
     /// Durations in records.
@@ -51,7 +52,7 @@ pub fn stack(parts: StackParts) -> CallService {
     let StackParts {
         limiter,
         ledger,
-        vault,
+        connections,
         catalog,
         clock,
         session,
@@ -71,6 +72,10 @@ pub fn stack(parts: StackParts) -> CallService {
         // Before what the customer pays for: a malformed call costs the license nothing, and
         // nothing below has seen a byte of it.
         .layer(PolicyLayer(Validate))
+        // Before what the customer pays for: a call without an account asks for one and is free.
+        .layer(AroundLayer(Obtain {
+            connections: Arc::clone(&connections),
+        }))
         // In memory, so before the day, which may ask the store.
         .layer(PolicyLayer(LicenseMinute {
             limiter,
@@ -85,5 +90,5 @@ pub fn stack(parts: StackParts) -> CallService {
         .layer(AroundLayer(UpstreamSlot))
         // Around credential and upstream only: waiting for a slot has its own bound.
         .layer(AroundLayer(Deadline));
-    BoxCloneSyncService::new(policies.service(Dispatch { vault, clock }))
+    BoxCloneSyncService::new(policies.service(Dispatch { connections, clock }))
 }

@@ -45,6 +45,11 @@ fn observed(result: &CallResult) -> Observed {
             | CallError::UnsafeArgument(_)
             | CallError::NoSlot(_)
             | CallError::CredentialMissing
+            | CallError::ConnectionNeeded(_)
+            | CallError::AccountAmbiguous(_)
+            | CallError::ScopeWithheld
+            | CallError::CredentialUnavailable
+            | CallError::Sealed
             | CallError::Cancelled
             | CallError::StoreUnavailable
             | CallError::Internal,

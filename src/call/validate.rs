@@ -1,6 +1,6 @@
 //! Arguments against the tool's schema, then into a request. No credential, no upstream yet.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::Value;
 
@@ -26,7 +26,12 @@ impl Policy for Validate {
         tool.input
             .check(&call.arguments)
             .map_err(CallError::InvalidArguments)?;
-        let prepared = tool.bound.target.prepare(&call.arguments);
+        let (site, target) = (Arc::clone(&tool.bound.site), Arc::clone(&tool.bound.target));
+        // Ours, not the upstream's; the schema has checked its form.
+        let chosen = site.source.chosen_by();
+        let chosen = chosen.and_then(|name| call.arguments.as_object_mut()?.remove(name));
+        call.account = chosen.and_then(|label| label.as_str()?.parse().ok());
+        let prepared = target.prepare(&call.arguments);
         call.prepared = Some(prepared.map_err(CallError::UnsafeArgument)?);
         Ok(())
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    names::UpstreamName,
+    names::{Label, UpstreamName},
     store::{Removal, Tenant},
 };
 
@@ -60,7 +60,10 @@ async fn set(desk: &Desk, args: SetArgs) -> Result<(), Failure> {
     wants_stored(&opened.loaded.config, &args.upstream)?;
     let prompt = format!("Credential for {}", args.upstream);
     let secret = typed::read_secret(args.file.as_deref(), &prompt)?;
-    let info = opened.vault.put(&args.upstream, &secret, ACTOR).await?;
+    let info = opened
+        .vault
+        .put(Tenant::Operator, &args.upstream, &secret, ACTOR)
+        .await?;
     desk.output.show(
         &json!({ "upstream": info.upstream, "generation": info.generation }),
         format_args!(
@@ -143,7 +146,16 @@ async fn list(desk: &Desk) -> Result<(), Failure> {
 
 async fn delete(desk: &Desk, args: DeleteArgs) -> Result<(), Failure> {
     let opened = desk.open().await?;
-    match opened.vault.delete(&args.upstream, ACTOR).await? {
+    match opened
+        .vault
+        .delete(
+            Tenant::Operator,
+            &args.upstream,
+            &Label::default_label(),
+            ACTOR,
+        )
+        .await?
+    {
         Removal::Removed => {
             desk.output.show(
                 &json!({ "upstream": args.upstream, "deleted": true }),

@@ -202,7 +202,12 @@ async fn issue_license(desk: &Desk, secret: &SecretString) -> Result<LicenseKey,
     let name = |error: NameError| Failure::failed(error);
     opened
         .vault
-        .put(&"bookshop".parse().map_err(name)?, secret, ACTOR)
+        .put(
+            crate::store::Tenant::Operator,
+            &"bookshop".parse().map_err(name)?,
+            secret,
+            ACTOR,
+        )
         .await?;
     let now = desk.clock.now();
     let license = License {

@@ -12,8 +12,9 @@ use crate::{
         self, Config, KeyConfig, Loaded, SecretSource, StoreConfig, environment::Environment,
         secrets::resolve_secret,
     },
-    crypto::{KeyFileError, Keyring, KeyringError, MasterKey, MasterKeyId, read_key_file},
+    crypto::{KeyFileError, KeyringError, MasterKey, MasterKeyId, read_key_file},
     entropy::{OsEntropy, SharedEntropy},
+    kms::{KeyProvider, Keyring, LocalKey},
     names::UpstreamName,
     secret::SecretString,
     serve::ConfigSource,
@@ -202,14 +203,28 @@ impl Desk {
                 Failure::bad_configuration(format_args!("keys: {}: {error}", key.id))
             };
             let id: MasterKeyId = key.id.parse().map_err(wrong)?;
-            let text = self.key_text(key)?;
-            keys.push((id, MasterKey::parse(&text).map_err(wrong)?));
+            let provider = self.key_provider(key, &id, wrong)?;
+            keys.push((id, provider));
         }
-        let active = keys.first().map(|(id, _)| id.clone()).ok_or_else(|| {
-            Failure::bad_configuration("no master key is configured").fix(MAKE_KEY)
-        })?;
-        Keyring::new(&active, keys)
-            .map_err(|error| Failure::bad_configuration(format_args!("keys: {error}")))
+        Keyring::new(keys).map_err(|error| {
+            Failure::bad_configuration(format_args!("keys: {error}")).fix(MAKE_KEY)
+        })
+    }
+
+    fn key_provider(
+        &self,
+        key: &KeyConfig,
+        id: &MasterKeyId,
+        wrong: impl Fn(KeyringError) -> Failure,
+    ) -> Result<Arc<dyn KeyProvider>, Failure> {
+        let kind = if key.file.is_some() { "file" } else { "env" };
+        let text = self.key_text(key)?;
+        let sealing = MasterKey::parse(&text).map_err(wrong)?.sealing_key(id);
+        Ok(Arc::new(LocalKey::new(
+            kind,
+            sealing,
+            Arc::clone(&self.entropy),
+        )))
     }
 
     fn key_text(&self, key: &KeyConfig) -> Result<SecretString, Failure> {
@@ -255,6 +270,9 @@ impl From<VaultError> for Failure {
                     "restore the key file that belongs to this database, and name it in `keys:`",
                 )
             }
+            VaultError::KeyService(error) => Self::failed(error)
+                .fix("check that the key service answers and lets this gateway use the key"),
+            VaultError::Sealed => Self::failed(error).fix("let it go on with `wicketgate unseal`"),
             VaultError::Damaged(_) | VaultError::RolledBack => {
                 Self::failed(error).fix("restore a backup of the database")
             }

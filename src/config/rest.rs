@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ByteSize, CredentialConfig, Span};
-use crate::{names::ToolName, quota::Rate};
+use crate::{
+    names::{ScopeName, ToolName},
+    quota::Rate,
+};
 
 /// An HTTP API, described tool by tool.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -85,6 +88,11 @@ pub struct ToolConfig {
     /// What calling it twice does.
     #[serde(default)]
     pub repeat: Repeat,
+
+    /// What the call needs to be allowed to do at the account's provider. A first connection asks
+    /// for what all tools that the license may call need, no more.
+    #[serde(default)]
+    pub scopes: Vec<ScopeName>,
 
     /// The request that a call becomes.
     pub request: RequestConfig,

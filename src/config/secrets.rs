@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, ConfigError, Environment, Problem, SecretSource, Severity};
+use super::{Config, ConfigError, CredentialConfig, Environment, Problem, SecretSource, Severity};
 use crate::{
     names::UpstreamName,
     secret::{SecretBytes, SecretString},
@@ -54,40 +54,79 @@ pub fn resolve_secret(
     }
 }
 
+/// The secrets of one upstream that stand in the configuration.
+#[derive(Debug, Default)]
+pub struct UpstreamSecrets {
+    /// `credential.value`
+    pub value: Option<SecretString>,
+    /// The client's secret at a provider, of the credential's kind.
+    pub client: Option<SecretString>,
+}
+
+/// Those of all upstreams.
+pub type ConfiguredSecrets = HashMap<UpstreamName, UpstreamSecrets>;
+
 /// The secrets of all upstreams that stand in the configuration rather than in the store.
 pub fn configured_secrets(
     config: &Config,
     path: &Path,
     environment: &Environment,
-) -> Result<HashMap<UpstreamName, SecretString>, ConfigError> {
+) -> Result<ConfiguredSecrets, ConfigError> {
     let base = path.parent().unwrap_or(Path::new("."));
-    let (mut secrets, mut problems) = (HashMap::new(), Vec::new());
+    let (mut secrets, mut problems) = (ConfiguredSecrets::new(), Vec::new());
     for (name, upstream) in &config.upstreams {
         let credential = upstream
             .rest
             .as_ref()
             .and_then(|rest| rest.credential.as_ref());
-        let Some(source) = credential.and_then(|credential| credential.value.as_ref()) else {
+        let Some(credential) = credential else {
             continue;
         };
-        match resolve_secret(source, base, environment) {
-            Ok(secret) => {
-                secrets.insert(name.clone(), secret);
+        let mut get = |source: Option<&SecretSource>, key: &str| match resolve_secret(
+            source?,
+            base,
+            environment,
+        ) {
+            Ok(secret) => Some(secret),
+            Err(error) => {
+                problems.push(Problem {
+                    severity: Severity::Error,
+                    file: path.to_owned(),
+                    line: None,
+                    path: format!("upstreams.{name}.rest.credential.{key}"),
+                    message: error.to_string(),
+                    fix: "provide the secret".to_owned(),
+                });
+                None
             }
-            Err(error) => problems.push(Problem {
-                severity: Severity::Error,
-                file: path.to_owned(),
-                line: None,
-                path: format!("upstreams.{name}.rest.credential.value"),
-                message: error.to_string(),
-                fix: "provide the secret, or store it with `wicketgate credential set`".to_owned(),
-            }),
-        }
+        };
+        let (client, key) = client_secret(credential);
+        let found = UpstreamSecrets {
+            value: get(credential.value.as_ref(), "value"),
+            client: get(client, key),
+        };
+        secrets.insert(name.clone(), found);
     }
     if problems.is_empty() {
         Ok(secrets)
     } else {
         Err(ConfigError { problems })
+    }
+}
+
+/// Where the client's secret is, in kinds that have one beside the credential's own.
+pub(super) fn client_secret(
+    credential: &CredentialConfig,
+) -> (Option<&SecretSource>, &'static str) {
+    if let Some(account) = &credential.account {
+        (account.client_secret.as_ref(), "account.client_secret")
+    } else if let Some(amazon) = &credential.login_with_amazon {
+        (
+            Some(&amazon.client_secret),
+            "login_with_amazon.client_secret",
+        )
+    } else {
+        (None, "")
     }
 }
 

@@ -11,6 +11,12 @@ pub enum Purpose {
     DataKey,
     /// A root secret, sealed under a master key.
     RootSecret,
+    /// What an account's provider granted: tokens.
+    UpstreamGrant,
+    /// A token that its provider is still to be told about: it ends.
+    Revocation,
+    /// Something we hand out and want back unchanged and unread.
+    Handle,
 }
 
 impl Purpose {
@@ -19,6 +25,9 @@ impl Purpose {
             Self::UpstreamStatic => "upstream_static",
             Self::DataKey => "data_key",
             Self::RootSecret => "root_secret",
+            Self::UpstreamGrant => "upstream_oauth",
+            Self::Revocation => "revocation",
+            Self::Handle => "state",
         }
     }
 }
@@ -43,6 +52,18 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The place as names and values, for a key service that binds what it wraps to such pairs.
+    /// Holds no secret.
+    pub fn pairs(&self) -> [(&'static str, &str); 5] {
+        [
+            ("purpose", self.purpose.as_str()),
+            ("tenant", self.tenant),
+            ("table", self.table),
+            ("row", self.row),
+            ("column", self.column),
+        ]
+    }
+
     /// Every field behind its length, in fixed order, so that no two places share a text.
     pub(super) fn additional_data(&self, key: KeyTag) -> Vec<u8> {
         let generation = self.generation.to_be_bytes();

@@ -8,7 +8,7 @@ use std::{
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-use super::pepper::Pepper;
+use super::{handle::HandleKey, pepper::Pepper};
 use crate::{entropy::Entropy, secret::Secret};
 
 struct Length(usize);
@@ -150,6 +150,11 @@ impl RootSecret {
     /// Derives the successors of refresh tokens.
     pub fn successor_key(&self) -> SuccessorKey {
         SuccessorKey::new(*self.derive(b"wicketgate/successor/v1"))
+    }
+
+    /// Seals what we hand out and want back.
+    pub fn handle_key(&self) -> HandleKey {
+        HandleKey::new(&self.derive(b"wicketgate/handle/v1"))
     }
 
     /// Keys what our own pages carry.

@@ -6,7 +6,8 @@ use crate::{
     call::{StackParts, stack},
     catalog::{Catalog, CatalogError},
     clock::SharedClock,
-    config::Config,
+    config::{Config, secrets::ConfiguredSecrets},
+    connect::{Connections, SiteFault},
     entropy::SharedEntropy,
     http::pages::LogoFault,
     ledger::Ledger,
@@ -14,14 +15,12 @@ use crate::{
     names::{PlanName, UpstreamName},
     quota::Rate,
     schema::OutputSchema,
-    secret::SecretString,
     server::{Answers, Serving},
     upstream::{
         OpenedCredential, Site,
         answer::OutputCheck,
         kinds::{BindFault, KindParts, bind},
     },
-    vault::Vault,
 };
 
 /// How many times more often a session may list than call.
@@ -38,6 +37,9 @@ pub enum BuildError {
         /// What is wrong.
         fault: BindFault,
     },
+    /// The accounts of an upstream cannot be connected.
+    #[error(transparent)]
+    Accounts(#[from] SiteFault),
     /// A tool is wrong.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -59,7 +61,7 @@ pub enum BuildError {
 pub(super) struct Shared<'a> {
     pub(super) limiter: &'a Arc<Limiter>,
     pub(super) ledger: &'a Arc<Ledger>,
-    pub(super) vault: &'a Arc<Vault>,
+    pub(super) connections: &'a Arc<Connections>,
     pub(super) clock: &'a SharedClock,
     pub(super) entropy: &'a SharedEntropy,
 }
@@ -67,7 +69,7 @@ pub(super) struct Shared<'a> {
 /// Everything that a reload can change. An upstream whose limits stay keeps the state of its gate.
 pub(super) fn serving(
     config: &Config,
-    configured: &HashMap<UpstreamName, SecretString>,
+    configured: &ConfiguredSecrets,
     shared: &Shared<'_>,
     previous: Option<&Serving>,
 ) -> Result<Serving, BuildError> {
@@ -78,7 +80,9 @@ pub(super) fn serving(
         .collect();
     let mut bound = Vec::new();
     for (name, upstream) in &config.upstreams {
-        let secret = configured.get(name);
+        let secret = configured
+            .get(name)
+            .and_then(|secrets| secrets.value.as_ref());
         let parts = KindParts {
             configured: secret.map(OpenedCredential::configured),
             clock: Arc::clone(shared.clock),
@@ -113,7 +117,7 @@ pub(super) fn serving(
     let calls = stack(StackParts {
         limiter: Arc::clone(shared.limiter),
         ledger: Arc::clone(shared.ledger),
-        vault: Arc::clone(shared.vault),
+        connections: Arc::clone(shared.connections),
         catalog: Arc::clone(&catalog),
         clock: Arc::clone(shared.clock),
         session: limits.session,

@@ -1,10 +1,12 @@
 //! A new configuration, swapped in whole or not at all.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use super::{BuildError, Gateway, assemble};
 use crate::{
-    config::Config, names::UpstreamName, oauth::settings::plan_sessions, secret::SecretString,
+    config::{Config, secrets::ConfiguredSecrets},
+    connect::sites::account_sites,
+    oauth::settings::plan_sessions,
 };
 
 /// What a reload did.
@@ -21,12 +23,12 @@ impl Gateway {
     pub fn reload(
         &self,
         config: Config,
-        configured: &HashMap<UpstreamName, SecretString>,
+        configured: &ConfiguredSecrets,
     ) -> Result<Reloaded, BuildError> {
         let shared = assemble::Shared {
             limiter: &self.limiter,
             ledger: &self.ledger,
-            vault: &self.vault,
+            connections: &self.connections,
             clock: &self.clock,
             entropy: &self.entropy,
         };
@@ -35,8 +37,13 @@ impl Gateway {
             assemble::serving(&config, configured, &shared, Some(&before)).inspect_err(|_| {
                 self.metrics.reload_failures.inc();
             })?;
+        let sites = account_sites(&config, configured).map_err(BuildError::from);
+        let sites = sites.inspect_err(|_| {
+            self.metrics.reload_failures.inc();
+        })?;
         let tools = serving.catalog.tools().len();
         let need_restart = need_restart(&self.config.load(), &config);
+        self.connections.replace(sites);
         self.serving.store(Arc::new(serving));
         self.plans.store(Arc::new(plan_sessions(&config)));
         self.config.store(Arc::new(config));

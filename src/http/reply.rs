@@ -192,9 +192,15 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
         | CallError::UnsafeArgument(_)
         | CallError::Upstream(_)
         | CallError::Deadline
-        | CallError::CredentialMissing => tool_error(None, &text),
+        | CallError::CredentialMissing
+        | CallError::ConnectionNeeded(_)
+        | CallError::AccountAmbiguous(_)
+        | CallError::ScopeWithheld
+        | CallError::CredentialUnavailable => tool_error(None, &text),
         CallError::Cancelled => error(200, CANCELLED, None, text, None),
-        CallError::StoreUnavailable => error(503, UNAVAILABLE, Some(shortly()), text, None),
+        CallError::StoreUnavailable | CallError::Sealed => {
+            error(503, UNAVAILABLE, Some(shortly()), text, None)
+        }
         CallError::Internal => error(500, -32_603, None, text, None),
     }
 }

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use crate::{
     call::CallError,
+    connect::{ConnectionNeeded, Reason},
     ids::RequestId,
-    names::ToolName,
+    names::{Label, ToolName},
     quota::{Exhausted, Tier},
     schema::Violation,
     upstream::{GateRefusal, UpstreamError},
@@ -43,12 +44,44 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
             "{tool} is not set up: the gateway holds no credential for its API yet. Its operator \
              must store one. Reference: {request}."
         ),
+        CallError::ConnectionNeeded(needed) => connect(needed),
+        CallError::AccountAmbiguous(labels) => {
+            let labels: Vec<_> = labels.iter().map(Label::as_str).collect();
+            format!(
+                "Several accounts are connected. Say which one by its label: {}. Call again.",
+                labels.join(", ")
+            )
+        }
+        CallError::ScopeWithheld => format!(
+            "The account's provider did not grant what {tool} needs, although it was asked several \
+             times. Somebody who may has to allow it there; then connect the account again on the \
+             gateway's account page."
+        ),
+        CallError::CredentialUnavailable => format!(
+            "{tool} cannot sign in to its API at the moment. Try again shortly. Reference: {request}."
+        ),
+        CallError::Sealed => {
+            "The gateway's operator has stopped all calls for now. Try again later.".to_owned()
+        }
         CallError::Cancelled => "Cancelled by the client.".to_owned(),
         CallError::StoreUnavailable => {
             "The gateway cannot answer at the moment. Try again shortly.".to_owned()
         }
         CallError::Internal => format!("Internal error. Reference: {request}."),
     }
+}
+
+/// What to tell a person who has to connect an account.
+fn connect(needed: &ConnectionNeeded) -> String {
+    let ConnectionNeeded { title, link, .. } = needed;
+    let what = match needed.reason {
+        Reason::NotConnected => format!("No {title} account is connected yet."),
+        Reason::Ended => format!("The connected {title} account must be connected again."),
+        Reason::MoreScopes => {
+            format!("The connected {title} account must allow more for this tool.")
+        }
+    };
+    format!("{what} Ask the user to open {link} and to connect it there. Then call again.")
 }
 
 fn seconds(exhausted: &Exhausted) -> String {

@@ -1,15 +1,15 @@
 //! Reloads at SIGHUP and when a file changes; a bad configuration leaves the old one serving.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::{self, Config, ConfigError, Environment, load::content_hash},
+    config::{
+        self, Config, ConfigError, Environment, load::content_hash, secrets::ConfiguredSecrets,
+    },
     gateway::Gateway,
-    names::UpstreamName,
-    secret::SecretString,
 };
 
 /// How often files are looked at. Their content counts, so a swapped symlink is noticed too.
@@ -97,7 +97,7 @@ fn reload_now(gateway: &Gateway, source: &ConfigSource) {
     }
 }
 
-fn swap(gateway: &Gateway, config: Config, secrets: &HashMap<UpstreamName, SecretString>) {
+fn swap(gateway: &Gateway, config: Config, secrets: &ConfiguredSecrets) {
     match gateway.reload(config, secrets) {
         Ok(done) => {
             tracing::info!(tools = done.tools, "reload.done");

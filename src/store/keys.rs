@@ -1,6 +1,8 @@
 //! Sealed key material: root secrets and data keys. The store cannot open them.
 
-use super::{Store, StoreError, read, rows::Columns, run, write};
+use super::{
+    Fence, Store, StoreError, Tenant, fenced_read, fenced_write, read, rows::Columns, run, write,
+};
 use crate::{clock::Timestamp, ids::DataKeyId};
 
 /// A root secret, sealed under a master key.
@@ -21,8 +23,12 @@ pub struct RootSecretRecord {
 pub enum DataKeyState {
     /// Seals and opens; one per tenant.
     Active,
-    /// Opens only.
+    /// Opens only, until everything it sealed is sealed anew.
     DecryptOnly,
+    /// Nothing is sealed under it any more; kept in case a backup comes back.
+    Retired,
+    /// Its bytes are gone.
+    Destroyed,
 }
 
 impl DataKeyState {
@@ -31,14 +37,21 @@ impl DataKeyState {
         match self {
             Self::Active => "active",
             Self::DecryptOnly => "decrypt_only",
+            Self::Retired => "retired",
+            Self::Destroyed => "destroyed",
         }
     }
 
     fn parse(word: &str) -> Result<Self, StoreError> {
-        [Self::Active, Self::DecryptOnly]
-            .into_iter()
-            .find(|state| state.as_str() == word)
-            .ok_or(StoreError::Corrupt("data_keys.state"))
+        [
+            Self::Active,
+            Self::DecryptOnly,
+            Self::Retired,
+            Self::Destroyed,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == word)
+        .ok_or(StoreError::Corrupt("data_keys.state"))
     }
 }
 
@@ -48,7 +61,7 @@ pub struct DataKeyRecord {
     /// Its id, which what it seals carries.
     pub id: DataKeyId,
     /// Whose secrets it seals.
-    pub tenant: String,
+    pub tenant: Tenant,
     /// The master key it is sealed under.
     pub master_key: String,
     /// What it may do.
@@ -94,21 +107,32 @@ impl Store {
     }
 
     /// The data key that seals for a tenant.
-    pub async fn active_data_key(&self, tenant: &str) -> Result<Option<DataKeyRecord>, StoreError> {
+    pub async fn active_data_key(
+        &self,
+        tenant: Tenant,
+    ) -> Result<Option<DataKeyRecord>, StoreError> {
         const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
              WHERE tenant = $1 AND state = 'active'";
-        read!(self, pool => {
-            let row = sqlx::query(SQL).bind(tenant).fetch_optional(pool).await?;
+        fenced_read!(self, Fence::Of(tenant), tx => {
+            let row = sqlx::query(SQL).bind(tenant.to_string()).fetch_optional(&mut *tx).await?;
             row.map(|row| data_key(&row)).transpose()?
         })
     }
 
-    /// A data key by id.
-    pub async fn data_key(&self, id: DataKeyId) -> Result<Option<DataKeyRecord>, StoreError> {
+    /// A tenant's data key by id; none when it is another's, or destroyed.
+    pub async fn data_key(
+        &self,
+        id: DataKeyId,
+        tenant: Tenant,
+    ) -> Result<Option<DataKeyRecord>, StoreError> {
         const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
-             WHERE id = $1";
-        read!(self, pool => {
-            let row = sqlx::query(SQL).bind(id.to_string()).fetch_optional(pool).await?;
+             WHERE id = $1 AND tenant = $2 AND state <> 'destroyed'";
+        fenced_read!(self, Fence::Of(tenant), tx => {
+            let row = sqlx::query(SQL)
+                .bind(id.to_string())
+                .bind(tenant.to_string())
+                .fetch_optional(&mut *tx)
+                .await?;
             row.map(|row| data_key(&row)).transpose()?
         })
     }
@@ -119,9 +143,9 @@ impl Store {
         master_key: &str,
     ) -> Result<Vec<DataKeyRecord>, StoreError> {
         const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
-             WHERE kek_id <> $1 ORDER BY id LIMIT 200";
-        read!(self, pool => {
-            let rows = sqlx::query(SQL).bind(master_key).fetch_all(pool).await?;
+             WHERE kek_id <> $1 AND state <> 'destroyed' ORDER BY id LIMIT 200";
+        fenced_read!(self, Fence::Whole, tx => {
+            let rows = sqlx::query(SQL).bind(master_key).fetch_all(&mut *tx).await?;
             rows.iter().map(data_key).collect::<Result<Vec<_>, _>>()?
         })
     }
@@ -131,8 +155,8 @@ impl Store {
         const SQL: &str = "INSERT INTO data_keys (id, tenant, kek_id, state, wrapped, created_ms) \
              VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (tenant) WHERE state = 'active' DO NOTHING";
-        write!(self, tx => {
-            run!(tx, SQL, record.id.to_string(), &record.tenant, &record.master_key,
+        fenced_write!(self, Fence::Of(record.tenant), tx => {
+            run!(tx, SQL, record.id.to_string(), record.tenant.to_string(), &record.master_key,
                 record.state.as_str(), record.wrapped.as_slice(), record.created.as_millis());
         })
     }
@@ -145,7 +169,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         const SQL: &str =
             "UPDATE data_keys SET kek_id = $3, wrapped = $4 WHERE id = $1 AND kek_id = $2";
-        write!(self, tx => {
+        fenced_write!(self, Fence::Of(record.tenant), tx => {
             run!(tx, SQL, record.id.to_string(), from, &record.master_key,
                 record.wrapped.as_slice());
         })
@@ -164,7 +188,7 @@ fn root_secret(row: &impl Columns) -> Result<RootSecretRecord, StoreError> {
 fn data_key(row: &impl Columns) -> Result<DataKeyRecord, StoreError> {
     Ok(DataKeyRecord {
         id: row.parsed(0, "data_keys.id")?,
-        tenant: row.text(1)?,
+        tenant: row.parsed(1, "data_keys.tenant")?,
         master_key: row.text(2)?,
         state: DataKeyState::parse(&row.text(3)?)?,
         wrapped: row.bytes(4)?,

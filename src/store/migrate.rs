@@ -33,6 +33,7 @@ macro_rules! migrations {
 static MIGRATIONS: &[Migration] = migrations! {
     1 "0001_init";
     2 "0002_sessions";
+    3 "0003_connections";
 };
 
 /// What a migration did, or would do.

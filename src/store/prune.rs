@@ -1,6 +1,6 @@
 //! Removes what expired or ended long ago: a few thousand rows at a time, so that nobody waits long.
 
-use super::{Store, StoreError, run, write};
+use super::{Fence, Store, StoreError, fenced_write, run, write};
 use crate::clock::Timestamp;
 
 /// Most rows of one transaction, as the statements say it.
@@ -12,6 +12,10 @@ const CODES: &str = "DELETE FROM authorization_codes WHERE digest IN (SELECT dig
      FROM authorization_codes WHERE expires_ms < $1 LIMIT 5000)";
 const ASSERTIONS: &str = "DELETE FROM client_assertions WHERE digest IN (SELECT digest \
      FROM client_assertions WHERE expires_ms < $1 LIMIT 5000)";
+const REVOCATIONS: &str = "DELETE FROM grant_revocations WHERE id IN (SELECT id \
+     FROM grant_revocations WHERE done_ms < $1 LIMIT 5000)";
+const ATTEMPTS: &str = "DELETE FROM connect_attempts WHERE state_digest IN (SELECT state_digest \
+     FROM connect_attempts WHERE expires_ms < $1 LIMIT 5000)";
 const TOKENS: &str = "DELETE FROM session_tokens WHERE digest IN (SELECT digest \
      FROM session_tokens WHERE expires_ms < $1 LIMIT 5000)";
 // Two statements each, since no index serves an OR.
@@ -39,6 +43,7 @@ impl Store {
             (CODES, before),
             (ASSERTIONS, before),
             (TOKENS, before),
+            (REVOCATIONS, sessions_before),
             (TOKENS_OF_ENDED, sessions_before),
             (TOKENS_OF_EXPIRED, sessions_before),
             (ENDED, sessions_before),
@@ -46,7 +51,10 @@ impl Store {
         ] {
             removed += self.remove(statement, before).await?;
         }
-        Ok(removed)
+        let attempts = fenced_write!(self, Fence::Whole, tx => {
+            run!(tx, ATTEMPTS, before.as_millis())
+        })?;
+        Ok(removed + attempts)
     }
 
     async fn remove(&self, statement: &'static str, before: Timestamp) -> Result<u64, StoreError> {

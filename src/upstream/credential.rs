@@ -67,54 +67,40 @@ impl OpenedCredential {
 pub struct CredentialFault(pub &'static str);
 
 impl CredentialUse {
-    /// Reads `credential:`; exactly one of its four forms.
+    /// Reads `credential:`; exactly one of its forms.
     pub fn from_config(config: &CredentialConfig) -> Result<Self, CredentialFault> {
-        let fault = |rule| Err(CredentialFault(rule));
-        match config {
-            CredentialConfig {
-                header: Some(name),
-                query: None,
-                bearer: None,
-                basic: None,
-                ..
-            } => match name.parse::<HeaderName>() {
-                Ok(name) if !is_reserved(&name) => Ok(Self::Header(name)),
-                _ => fault("`header` is not a header that can hold a credential"),
-            },
-            CredentialConfig {
-                header: None,
-                query: Some(name),
-                bearer: None,
-                basic: None,
-                ..
-            } => {
-                if name.is_empty() || name.chars().any(char::is_control) {
-                    return fault("`query` is not the name of a parameter");
-                }
+        let mut forms = Vec::new();
+        if let Some(name) = &config.header {
+            forms.push(in_header(name));
+        }
+        if let Some(name) = &config.query {
+            forms.push(if name.is_empty() || name.chars().any(char::is_control) {
+                Err(CredentialFault("`query` is not the name of a parameter"))
+            } else {
                 Ok(Self::Query(name.clone()))
-            }
-            CredentialConfig {
-                header: None,
-                query: None,
-                bearer: Some(_),
-                basic: None,
-                ..
-            } => Ok(Self::Bearer),
-            CredentialConfig {
-                header: None,
-                query: None,
-                bearer: None,
-                basic: Some(basic),
-                ..
-            } => {
-                if basic.username.contains(':') || basic.username.chars().any(char::is_control) {
-                    return fault("a user name holds no colon and no control characters");
-                }
+            });
+        }
+        if config.bearer.is_some() {
+            forms.push(Ok(Self::Bearer));
+        }
+        if let Some(basic) = &config.basic {
+            let odd = |c: char| c == ':' || c.is_control();
+            forms.push(if basic.username.contains(odd) {
+                Err(CredentialFault(
+                    "a user name holds no colon and no control characters",
+                ))
+            } else {
                 Ok(Self::Basic {
                     username: basic.username.clone(),
                 })
-            }
-            _ => fault("write exactly one of `header`, `query`, `bearer`, `basic`"),
+            });
+        }
+        if let Some(account) = &config.account {
+            forms.push(as_token(account.header.as_deref()));
+        }
+        match forms.pop() {
+            Some(form) if forms.is_empty() => form,
+            _ => Err(CredentialFault("write exactly one kind of credential")),
         }
     }
 
@@ -245,6 +231,20 @@ impl CredentialUse {
         let name = self.header().map(|name| name.as_str().to_owned());
         preview.headers.push((name.unwrap_or_default(), value));
     }
+}
+
+fn in_header(name: &str) -> Result<CredentialUse, CredentialFault> {
+    match name.parse::<HeaderName>() {
+        Ok(name) if !is_reserved(&name) => Ok(CredentialUse::Header(name)),
+        _ => Err(CredentialFault(
+            "`header` is not a header that can hold a credential",
+        )),
+    }
+}
+
+/// A short-lived token: in the header that is named, else as a bearer.
+fn as_token(header: Option<&str>) -> Result<CredentialUse, CredentialFault> {
+    header.map_or(Ok(CredentialUse::Bearer), in_header)
 }
 
 fn add_to_query(request: &mut FilledRequest, name: &str, secret: &str) {

@@ -3,10 +3,10 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use http::HeaderValue;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
-    BoundTool, CredentialUse, Gate, OpenedCredential, Site, ToolDefinition,
+    BoundTool, CredentialUse, Gate, OpenedCredential, Site, Source, ToolDefinition,
     answer::{AnswerFault, AnswerRule, OutputCheck},
     credential::CredentialFault,
     gate::GateLimits,
@@ -97,13 +97,17 @@ pub fn bind(
     parts: &KindParts<'_>,
 ) -> Result<Vec<BoundTool>, BindFault> {
     match &config.rest {
-        Some(rest) => bind_rest(name, rest, parts),
+        Some(rest) => {
+            let title = config.title.as_deref().unwrap_or(name.as_str());
+            bind_rest(name, title, rest, parts)
+        }
         None => Err(BindFault::NoKind),
     }
 }
 
 fn bind_rest(
     name: &UpstreamName,
+    title: &str,
     config: &RestConfig,
     parts: &KindParts<'_>,
 ) -> Result<Vec<BoundTool>, BindFault> {
@@ -120,8 +124,9 @@ fn bind_rest(
     let site = Arc::new(Site {
         name: name.clone(),
         gate: gate_for(config, parts),
+        title: title.to_owned(),
         credential: credential.transpose()?,
-        configured: parts.configured.clone(),
+        source: Source::of(config.credential.as_ref(), parts.configured.clone()),
     });
     let api = Arc::new(Api {
         site: Arc::clone(&site),
@@ -139,8 +144,9 @@ fn bind_rest(
             fault,
         })?;
         Ok(BoundTool {
-            definition: definition_of(tool),
+            definition: definition_of(tool, &site.source),
             site: Arc::clone(&site),
+            scopes: tool.scopes.clone().into(),
             target: Arc::new(target),
         })
     });
@@ -201,16 +207,32 @@ fn target_of(
     })))
 }
 
-fn definition_of(tool: &ToolConfig) -> ToolDefinition {
+fn definition_of(tool: &ToolConfig, source: &Source) -> ToolDefinition {
+    let mut input = tool.input.clone();
+    if let Some(argument) = source.chosen_by() {
+        add_choice(&mut input, argument);
+    }
     ToolDefinition {
         name: tool.name.clone(),
         title: tool.title.clone(),
         description: tool.description.clone(),
-        input: tool.input.clone(),
+        input,
         output: tool.output.clone(),
         read_only: tool.read_only,
         repeat: tool.repeat,
         timeout: tool.timeout.map(crate::config::Span::duration),
+    }
+}
+
+/// Adds the argument that names an account. It never reaches the upstream.
+fn add_choice(input: &mut Value, argument: &str) {
+    let choice = json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$",
+        "maxLength": 32, "description": "Which connected account, by its label." });
+    let properties = input
+        .as_object_mut()
+        .map(|root| root.entry("properties").or_insert_with(|| json!({})));
+    if let Some(properties) = properties.and_then(Value::as_object_mut) {
+        properties.entry(argument).or_insert(choice);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why the vault did not give or take a credential. No variant holds a secret.
 
-use crate::store::StoreError;
+use crate::{kms::KmsError, store::StoreError};
 
 /// Why the vault did not give or take a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +29,24 @@ pub enum VaultError {
     /// What is stored was changed, moved or damaged.
     #[error("what is stored does not open: {0}")]
     Damaged(&'static str),
+    /// The key service did not unwrap.
+    #[error("the vault cannot use its master key: {0}")]
+    KeyService(#[source] KmsError),
+    /// The operator has stopped all opening.
+    #[error("the vault is sealed by the operator")]
+    Sealed,
     /// The stored credential is older than one already seen.
     #[error("the stored credential is older than one seen before")]
     RolledBack,
+}
+
+impl From<KmsError> for VaultError {
+    fn from(error: KmsError) -> Self {
+        match error {
+            KmsError::DoesNotOpen => Self::Damaged("what a master key wrapped"),
+            KmsError::Unavailable(_) | KmsError::Refused(_) => Self::KeyService(error),
+        }
+    }
 }
 
 impl From<StoreError> for VaultError {

@@ -1,22 +1,40 @@
-//! Finding a credential and opening it.
+//! Finding credentials and opening them.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use zeroize::Zeroizing;
-
-use super::{LABEL, OLDEST, PATIENCE, Place, Remembered, Vault, VaultError};
+use super::{Held, Material, PATIENCE, Remembered, Vault, VaultError, grant};
 use crate::{
-    crypto::{Context, Purpose, SealingKey, seal},
+    crypto::{Context, Purpose, seal},
     ids::DataKeyId,
-    names::UpstreamName,
-    store::{CredentialInfo, CredentialRecord, DataKeyRecord, StoreError, Tenant},
+    names::{Label, UpstreamName},
+    store::{CredentialInfo, CredentialKind, CredentialRecord, StoreError, Tenant},
     upstream::OpenedCredential,
 };
+
+/// How long an opened credential is.
+const OLDEST: Duration = Duration::from_mins(15);
+
+/// How often a stored credential that is older than one seen before is read again: another reader
+/// may have been faster.
+const SECOND_LOOKS: usize = 2;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) era: u64,
+    pub(super) tenant: Tenant,
+    pub(super) upstream: UpstreamName,
+}
 
 /// Where a credential's secret is kept.
 pub(super) fn place_of<'a>(info: &'a CredentialInfo, tenant: &'a str, row: &'a str) -> Context<'a> {
     Context {
-        purpose: Purpose::UpstreamStatic,
+        purpose: match info.kind {
+            CredentialKind::Static => Purpose::UpstreamStatic,
+            CredentialKind::Grant => Purpose::UpstreamGrant,
+        },
         tenant,
         table: "credentials",
         row,
@@ -26,113 +44,124 @@ pub(super) fn place_of<'a>(info: &'a CredentialInfo, tenant: &'a str, row: &'a s
     }
 }
 
-pub(super) fn place_of_key<'a>(tenant: &'a str, row: &'a str) -> Context<'a> {
-    Context {
-        purpose: Purpose::DataKey,
-        tenant,
-        table: "data_keys",
-        row,
-        column: "wrapped",
-        upstream: "",
-        generation: 0,
-    }
-}
-
 impl Vault {
     pub(super) async fn open_first(
         &self,
         tenants: &[Tenant],
         upstream: &UpstreamName,
     ) -> Result<Arc<OpenedCredential>, VaultError> {
+        let label = Label::default_label();
         for tenant in tenants {
-            if let Some(credential) = self.remembered(*tenant, upstream).await? {
-                return Ok(credential);
+            for held in &*self.remembered(*tenant, upstream).await? {
+                if let (Material::Static(credential), true) =
+                    (&held.material, held.info.label == label)
+                {
+                    return Ok(Arc::clone(credential));
+                }
             }
         }
         Err(VaultError::Missing)
     }
 
-    async fn remembered(
+    pub(super) async fn remembered(
         &self,
         tenant: Tenant,
         upstream: &UpstreamName,
-    ) -> Result<Option<Arc<OpenedCredential>>, VaultError> {
-        let place = Place {
-            era: self.era.load(Ordering::SeqCst),
-            tenant,
-            upstream: upstream.clone(),
-        };
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        self.check_open().await?;
+        let place = self.place(tenant, upstream);
         let now = self.clock.monotonic();
         let fresh = |known: &Remembered| now.saturating_sub(known.since) < OLDEST;
         if let Some(known) = self.opened.get(&place) {
             if fresh(&known) {
-                return Ok(known.credential);
+                return Ok(known.held);
             }
             self.opened.remove_if(&place, |known| !fresh(known));
         }
-        // One caller reads; the others wait for it, and take over when it goes away.
+        Box::pin(self.read(place, now)).await
+    }
+
+    /// One caller reads; the others wait for it, and take over when it goes away.
+    async fn read(&self, place: Place, now: Duration) -> Result<Arc<[Arc<Held>]>, VaultError> {
         let load = async {
-            let credential = self.load(tenant, upstream).await?;
-            Ok::<_, VaultError>(Remembered {
-                credential,
-                since: now,
-            })
+            let held = self.load(place.tenant, &place.upstream).await?;
+            Ok::<_, VaultError>(Remembered { held, since: now })
         };
-        let known = self.opened.get_or_insert_async(&place, load);
+        let known = Box::pin(self.opened.get_or_insert_async(&place, load));
         let late = || StoreError::Unavailable("deadline passed".into());
         tokio::time::timeout(PATIENCE, known)
             .await
             .map_err(|_| VaultError::Unavailable(late()))?
-            .map(|known| known.credential)
+            .map(|known| known.held)
+    }
+
+    /// Reads again what one tenant has for an upstream, whatever is remembered of it.
+    pub(super) async fn read_again(
+        &self,
+        tenant: Tenant,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        self.opened.remove(&self.place(tenant, upstream));
+        self.remembered(tenant, upstream).await
+    }
+
+    pub(super) fn place(&self, tenant: Tenant, upstream: &UpstreamName) -> Place {
+        Place {
+            era: self.era.load(Ordering::SeqCst),
+            tenant,
+            upstream: upstream.clone(),
+        }
     }
 
     async fn load(
         &self,
         tenant: Tenant,
         upstream: &UpstreamName,
-    ) -> Result<Option<Arc<OpenedCredential>>, VaultError> {
-        let Some(record) = self.store.credential(upstream, tenant, LABEL).await? else {
-            return Ok(None);
-        };
-        let info = &record.info;
-        let seen = self.generations.get(&info.id).unwrap_or(0);
-        if info.generation < seen {
-            return Err(VaultError::RolledBack);
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        for _ in 0..SECOND_LOOKS {
+            match self.load_once(tenant, upstream).await {
+                Err(VaultError::RolledBack) => {}
+                done => return done,
+            }
         }
-        let opened = self.open_record(&record).await?;
-        self.generations.insert(info.id, info.generation);
-        Ok(Some(Arc::new(opened)))
+        self.load_once(tenant, upstream).await
     }
 
-    async fn open_record(&self, record: &CredentialRecord) -> Result<OpenedCredential, VaultError> {
+    async fn load_once(
+        &self,
+        tenant: Tenant,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        let records = self.store.credentials_of(tenant, upstream).await?;
+        let mut all = Vec::with_capacity(records.len());
+        for record in records {
+            let info = &record.info;
+            let seen = self.generations.get(&info.id).unwrap_or(0);
+            if info.generation < seen {
+                return Err(VaultError::RolledBack);
+            }
+            let held = self.open_record(record).await?;
+            self.generations.insert(held.info.id, held.info.generation);
+            all.push(Arc::new(held));
+        }
+        Ok(all.into())
+    }
+
+    pub(super) async fn open_record(&self, record: CredentialRecord) -> Result<Held, VaultError> {
         let damaged = || VaultError::Damaged("credential");
-        let tag = seal::key_tag(&record.sealed).map_err(|_| damaged())?;
-        let key = self.store.data_key(DataKeyId::from_bytes(tag)).await?;
-        let key = key.ok_or(VaultError::Damaged("data key is missing"))?;
-        let (tenant, row) = (record.info.tenant.to_string(), record.info.id.to_string());
-        if key.tenant != tenant {
-            return Err(damaged());
-        }
-        let place = place_of(&record.info, &tenant, &row);
-        let secret = self.unwrap_key(&key)?.open(&place, &record.sealed);
-        Ok(OpenedCredential {
-            secret: secret.map_err(|_| damaged())?,
-            generation: record.info.generation,
-        })
-    }
-
-    pub(super) fn unwrap_key(&self, key: &DataKeyRecord) -> Result<SealingKey, VaultError> {
-        let row = key.id.to_string();
-        let place = place_of_key(&key.tenant, &row);
-        let bytes = self
-            .keyring
-            .open(&key.master_key, &place, &key.wrapped)
-            .ok_or_else(|| VaultError::UnknownMasterKey {
-                key: key.master_key.clone(),
-            })?
-            .map_err(|_| VaultError::Damaged("data key"))?;
-        let bytes = <[u8; 32]>::try_from(bytes.expose().as_slice()).map(Zeroizing::new);
-        let bytes = bytes.map_err(|_| VaultError::Damaged("data key"))?;
-        Ok(SealingKey::new(*key.id.as_bytes(), *bytes))
+        let CredentialRecord { info, sealed, .. } = record;
+        let tag = seal::key_tag(&sealed).map_err(|_| damaged())?;
+        let key = self.key(DataKeyId::from_bytes(tag), info.tenant).await?;
+        let (tenant, row) = (info.tenant.to_string(), info.id.to_string());
+        let place = place_of(&info, &tenant, &row);
+        let secret = key.open(&place, &sealed).map_err(|_| damaged())?;
+        let material = match info.kind {
+            CredentialKind::Static => Material::Static(Arc::new(OpenedCredential {
+                secret,
+                generation: info.generation,
+            })),
+            CredentialKind::Grant => Material::Grant(grant::decode(&secret, info.generation)?),
+        };
+        Ok(Held { info, material })
     }
 }

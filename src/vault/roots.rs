@@ -4,8 +4,9 @@
 use super::{Vault, VaultError};
 use crate::{
     clock::Clock,
-    crypto::{Context, Keyring, Purpose, RootSecret},
+    crypto::{Context, Purpose, RootSecret},
     entropy::Entropy,
+    kms::{Keyring, KmsError},
     store::{DataKeyRecord, RootSecretRecord, Store},
 };
 
@@ -46,15 +47,15 @@ pub(super) async fn open_or_make(
     let rows = store.root_secrets().await?;
     let row = |purpose: &str| rows.iter().find(|row| row.purpose == purpose);
     let mut missing = Vec::new();
-    for id in keyring.ids() {
+    for (id, _) in keyring.ids() {
         let purpose = format!("{CANARY}{id}");
         match row(&purpose) {
-            Some(row) => drop(unwrap(keyring, row)?),
+            Some(row) => drop(unwrap(keyring, row).await?),
             None => missing.push((purpose, id.clone())),
         }
     }
     let root = match row(ROOT) {
-        Some(row) => root(keyring, row)?,
+        Some(row) => root(keyring, row).await?,
         // It is written before any canary: somebody has removed it, and a new one would silently
         // end every license key.
         None if rows.iter().any(|row| row.purpose.starts_with(CANARY)) => {
@@ -63,9 +64,10 @@ pub(super) async fn open_or_make(
         None => make(store, keyring, clock, entropy).await?,
     };
     for (purpose, id) in missing {
-        let wrapped = keyring.seal_under(&id, &place(&purpose), CANARY_TEXT, entropy);
+        let place = place(&purpose);
+        let wrapped = keyring.wrap_under(&id, &place, CANARY_TEXT).await;
         let record = RootSecretRecord {
-            wrapped: wrapped.unwrap_or_default(),
+            wrapped: wrapped.transpose()?.unwrap_or_default(),
             master_key: id.to_string(),
             created: clock.now(),
             purpose,
@@ -85,18 +87,18 @@ async fn make(
     let record = RootSecretRecord {
         purpose: ROOT.to_owned(),
         master_key: keyring.active().to_string(),
-        wrapped: keyring.seal(&place(ROOT), secret.expose(), entropy),
+        wrapped: keyring.wrap(&place(ROOT), secret.expose()).await?,
         created: clock.now(),
     };
     store.insert_root_secret(&record).await?;
     // Another process may have been first; then its secret is the one.
     let rows = store.root_secrets().await?;
     let stored = rows.iter().find(|row| row.purpose == ROOT);
-    root(keyring, stored.ok_or(VaultError::Damaged("root secret"))?)
+    root(keyring, stored.ok_or(VaultError::Damaged("root secret"))?).await
 }
 
-fn root(keyring: &Keyring, row: &RootSecretRecord) -> Result<RootSecret, VaultError> {
-    let bytes = unwrap(keyring, row)?;
+async fn root(keyring: &Keyring, row: &RootSecretRecord) -> Result<RootSecret, VaultError> {
+    let bytes = unwrap(keyring, row).await?;
     let bytes: &[u8; 32] = bytes
         .expose()
         .as_slice()
@@ -105,15 +107,18 @@ fn root(keyring: &Keyring, row: &RootSecretRecord) -> Result<RootSecret, VaultEr
     Ok(RootSecret::from_bytes(*bytes))
 }
 
-fn unwrap(
+async fn unwrap(
     keyring: &Keyring,
     row: &RootSecretRecord,
 ) -> Result<crate::secret::SecretBytes, VaultError> {
     let key = || row.master_key.clone();
-    keyring
-        .open(&row.master_key, &place(&row.purpose), &row.wrapped)
-        .ok_or_else(|| VaultError::UnknownMasterKey { key: key() })?
-        .map_err(|_| VaultError::WrongMasterKey { key: key() })
+    let place = place(&row.purpose);
+    let opened = keyring.unwrap(&row.master_key, &place, &row.wrapped).await;
+    match opened {
+        None => Err(VaultError::UnknownMasterKey { key: key() }),
+        Some(Err(KmsError::DoesNotOpen)) => Err(VaultError::WrongMasterKey { key: key() }),
+        Some(opened) => Ok(opened?),
+    }
 }
 
 impl Vault {
@@ -127,9 +132,9 @@ impl Vault {
             if row.master_key == active || row.purpose.starts_with(CANARY) {
                 continue;
             }
-            let secret = unwrap(&self.keyring, &row)?;
+            let secret = unwrap(&self.keyring, &row).await?;
             let place = place(&row.purpose);
-            let wrapped = self.keyring.seal(&place, secret.expose(), &*self.entropy);
+            let wrapped = self.keyring.wrap(&place, secret.expose()).await?;
             let new = RootSecretRecord {
                 master_key: active.to_owned(),
                 wrapped,
@@ -147,7 +152,9 @@ impl Vault {
             for row in page {
                 let new = DataKeyRecord {
                     master_key: active.to_owned(),
-                    wrapped: self.wrap(&row.tenant, row.id, &self.unwrap_key(&row)?),
+                    wrapped: self
+                        .wrap(row.tenant, row.id, &*self.unwrap_key(&row).await?)
+                        .await?,
                     ..row.clone()
                 };
                 self.store.rewrap_data_key(&new, &row.master_key).await?;

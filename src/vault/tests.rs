@@ -6,6 +6,7 @@ use crate::{
     crypto::{LicenseKey, MasterKey, MasterKeyId, generate_master_key_text},
     entropy::SeededEntropy,
     ids::LicenseId,
+    names::Label,
     secret::SecretString,
     store::{CredentialRecord, Removal, Stamp, StoreTarget},
 };
@@ -37,7 +38,10 @@ impl World {
     }
 
     async fn record(&self) -> CredentialRecord {
-        let found = self.store.credential(&ads(), Tenant::Operator, LABEL).await;
+        let found = self
+            .store
+            .credential(&ads(), Tenant::Operator, &label())
+            .await;
         found.unwrap().unwrap()
     }
 
@@ -54,7 +58,12 @@ fn ring(keys: &[(&str, u64)]) -> Keyring {
         let text = generate_master_key_text(&SeededEntropy::new(*seed));
         (id(name), MasterKey::parse(&text).unwrap())
     });
-    Keyring::new(&id(keys[0].0), all.collect()).unwrap()
+    let entropy: SharedEntropy = Arc::new(SeededEntropy::new(9));
+    Keyring::local(all.collect(), &entropy).unwrap()
+}
+
+fn label() -> Label {
+    Label::default_label()
 }
 
 fn ads() -> UpstreamName {
@@ -82,19 +91,35 @@ async fn what_is_put_opens_and_is_not_stored_in_the_clear() {
     let world = World::new().await;
     let vault = world.vault(&[("a", 1)]).await.unwrap();
     assert_eq!(read(&vault).await, Err(VaultError::Missing));
-    let info = vault.put(&ads(), &secret("CANARY"), "cli").await.unwrap();
+    let info = vault
+        .put(Tenant::Operator, &ads(), &secret("CANARY"), "cli")
+        .await
+        .unwrap();
     assert_eq!(info.generation, 1);
     assert_eq!(read(&vault).await.unwrap(), "CANARY");
     let sealed = world.record().await.sealed;
     assert!(!sealed.windows(6).any(|w| w == b"CANARY"));
     assert!(!format!("{vault:?}{:?}", vault.list().await).contains("CANARY"));
 
-    let info = vault.put(&ads(), &secret("second"), "cli").await.unwrap();
+    let info = vault
+        .put(Tenant::Operator, &ads(), &secret("second"), "cli")
+        .await
+        .unwrap();
     assert_eq!(info.generation, 2);
     assert_eq!(read(&vault).await.unwrap(), "second");
-    assert_eq!(vault.delete(&ads(), "cli").await, Ok(Removal::Removed));
+    assert_eq!(
+        vault
+            .delete(Tenant::Operator, &ads(), &label(), "cli")
+            .await,
+        Ok(Removal::Removed)
+    );
     assert_eq!(read(&vault).await, Err(VaultError::Missing));
-    assert_eq!(vault.delete(&ads(), "cli").await, Ok(Removal::NotFound));
+    assert_eq!(
+        vault
+            .delete(Tenant::Operator, &ads(), &label(), "cli")
+            .await,
+        Ok(Removal::NotFound)
+    );
 }
 
 #[tokio::test]
@@ -126,7 +151,9 @@ async fn a_new_master_key_takes_over_and_the_old_one_can_go() {
     let world = World::new().await;
     let key = LicenseKey::generate(&*world.entropy);
     let old = world.vault(&[("a", 1)]).await.unwrap();
-    old.put(&ads(), &secret("CANARY"), "cli").await.unwrap();
+    old.put(Tenant::Operator, &ads(), &secret("CANARY"), "cli")
+        .await
+        .unwrap();
     let sealed = world.record().await.sealed;
 
     let both = world.vault(&[("b", 2), ("a", 1)]).await.unwrap();
@@ -150,14 +177,22 @@ async fn a_credential_is_remembered_until_told_to_forget_or_old() {
         world.vault(&[("a", 1)]).await.unwrap(),
         world.vault(&[("a", 1)]).await.unwrap(),
     );
-    ours.put(&ads(), &secret("one"), "cli").await.unwrap();
+    ours.put(Tenant::Operator, &ads(), &secret("one"), "cli")
+        .await
+        .unwrap();
     assert_eq!(read(&ours).await.unwrap(), "one");
-    theirs.put(&ads(), &secret("two"), "cli").await.unwrap();
+    theirs
+        .put(Tenant::Operator, &ads(), &secret("two"), "cli")
+        .await
+        .unwrap();
     assert_eq!(read(&ours).await.unwrap(), "one");
     ours.forget();
     assert_eq!(read(&ours).await.unwrap(), "two");
-    theirs.put(&ads(), &secret("three"), "cli").await.unwrap();
-    world.clock.advance(OLDEST);
+    theirs
+        .put(Tenant::Operator, &ads(), &secret("three"), "cli")
+        .await
+        .unwrap();
+    world.clock.advance(Duration::from_mins(15));
     assert_eq!(read(&ours).await.unwrap(), "three");
     world.store.close().await;
     assert_eq!(read(&ours).await.unwrap(), "three");
@@ -170,9 +205,15 @@ async fn a_credential_is_remembered_until_told_to_forget_or_old() {
 async fn a_moved_changed_or_older_ciphertext_does_not_open() {
     let world = World::new().await;
     let vault = world.vault(&[("a", 1)]).await.unwrap();
-    vault.put(&ads(), &secret("one"), "cli").await.unwrap();
+    vault
+        .put(Tenant::Operator, &ads(), &secret("one"), "cli")
+        .await
+        .unwrap();
     let first = world.record().await;
-    vault.put(&ads(), &secret("two"), "cli").await.unwrap();
+    vault
+        .put(Tenant::Operator, &ads(), &secret("two"), "cli")
+        .await
+        .unwrap();
     assert_eq!(read(&vault).await.unwrap(), "two");
 
     world.overwrite(&first, 2).await;
@@ -185,9 +226,13 @@ async fn a_moved_changed_or_older_ciphertext_does_not_open() {
     assert_eq!(read(&vault).await, Err(VaultError::Damaged("credential")));
 
     let bank: UpstreamName = "bank".parse().unwrap();
-    let info = vault.put(&bank, &secret("bank's"), "cli").await.unwrap();
+    let info = vault
+        .put(Tenant::Operator, &bank, &secret("bank's"), "cli")
+        .await
+        .unwrap();
     let moved = CredentialRecord {
         info,
+        data_key: first.data_key,
         sealed: first.sealed,
     };
     world.overwrite(&moved, 1).await;
@@ -209,14 +254,17 @@ async fn the_licenses_own_comes_first_then_the_operators() {
         let opened = vault.open_first(&[tenant, Tenant::Operator], &ads()).await;
         String::from_utf8(opened.unwrap().secret.expose().clone()).unwrap()
     };
-    vault.put(&ads(), &secret("operator"), "cli").await.unwrap();
+    vault
+        .put(Tenant::Operator, &ads(), &secret("operator"), "cli")
+        .await
+        .unwrap();
     assert_eq!(open(mine).await, "operator");
     let own = secret("mine");
-    vault.put_for(mine, &ads(), &own, "cli").await.unwrap();
+    vault.put(mine, &ads(), &own, "cli").await.unwrap();
     assert_eq!(open(mine).await, "mine");
     assert_eq!(open(other).await, "operator");
     assert_eq!(vault.list().await.unwrap().len(), 2);
-    let gone = vault.delete_for(mine, &ads(), "cli").await;
+    let gone = vault.delete(mine, &ads(), &label(), "cli").await;
     assert_eq!(
         (gone, open(mine).await),
         (Ok(Removal::Removed), "operator".into())

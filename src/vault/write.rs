@@ -1,52 +1,250 @@
 //! Storing, listing and deleting credentials.
 
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
-use super::{
-    LABEL, Vault, VaultError,
-    open::{place_of, place_of_key},
-};
+use super::{Held, Material, Vault, VaultError, grant, open::place_of};
 use crate::{
-    crypto::SealingKey,
-    ids::{CredentialId, DataKeyId},
-    names::UpstreamName,
+    clock::Timestamp,
+    crypto::{Context, Purpose},
+    ids::{CredentialId, ReplicaId, RevocationId},
+    names::{Label, ScopeName, UpstreamName},
     secret::SecretString,
     store::{
-        CredentialInfo, CredentialRecord, DataKeyRecord, DataKeyState, Removal, Stamp, StoreError,
-        Tenant,
+        CredentialInfo, CredentialKind, CredentialRecord, CredentialState, Lease, Removal,
+        RevocationRecord, Stamp, StoreError, Tenant,
     },
 };
 
 /// How often a change is tried when others change the same credential.
 const ATTEMPTS: usize = 3;
 
-impl Vault {
-    /// Stores the operator's credential for an upstream, or replaces it.
-    pub async fn put(
-        &self,
-        upstream: &UpstreamName,
-        secret: &SecretString,
-        actor: &str,
-    ) -> Result<CredentialInfo, VaultError> {
-        self.put_for(Tenant::Operator, upstream, secret, actor)
-            .await
-    }
+/// How long a provider is told that a grant ended, until it listens.
+const TELLING: std::time::Duration = std::time::Duration::from_hours(7 * 24);
 
-    /// Stores a license's own credential for an upstream, or the operator's, or replaces it.
-    pub async fn put_for(
+/// What a provider granted.
+#[derive(Debug)]
+pub struct NewGrant {
+    /// The access token; none: only what renews one is known.
+    pub access: Option<SecretString>,
+    /// What renews it.
+    pub refresh: Option<SecretString>,
+    /// What was granted.
+    pub scopes: Vec<ScopeName>,
+    /// When the access token ends.
+    pub expires: Option<Timestamp>,
+    /// What people recognise the account by.
+    pub hint: Option<String>,
+    /// How many consents in a row gave less than was asked for, this one included.
+    pub shortfalls: u64,
+}
+
+/// What became of a renewed grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GrantChange {
+    /// It is stored.
+    Stored,
+    /// Somebody else changed the credential meanwhile: theirs counts.
+    Superseded,
+}
+
+impl Vault {
+    /// Stores a static credential of the operator or of one license, or replaces it.
+    pub async fn put(
         &self,
         tenant: Tenant,
         upstream: &UpstreamName,
         secret: &SecretString,
         actor: &str,
     ) -> Result<CredentialInfo, VaultError> {
+        let secret = secret.expose().as_bytes();
+        let label = Label::default_label();
+        self.put_anew(tenant, upstream, &label, secret, actor, |info| {
+            CredentialInfo {
+                kind: CredentialKind::Static,
+                // A part of somebody else's secret is not ours to show.
+                hint: None,
+                scopes: Vec::new(),
+                shortfalls: 0,
+                expires: None,
+                ..info
+            }
+        })
+        .await
+    }
+
+    /// Stores what a provider granted for an account, or replaces it.
+    pub async fn put_grant(
+        &self,
+        tenant: Tenant,
+        upstream: &UpstreamName,
+        label: &Label,
+        new: &NewGrant,
+        actor: &str,
+    ) -> Result<CredentialInfo, VaultError> {
+        let secret = tokens_of(new);
+        self.put_anew(tenant, upstream, label, &secret, actor, |info| {
+            granted(info, new)
+        })
+        .await
+    }
+
+    /// Stores what renewed the grant `held`, unless it was changed meanwhile.
+    pub async fn renewed(&self, held: &Held, new: &NewGrant) -> Result<GrantChange, VaultError> {
+        let info = CredentialInfo {
+            generation: held.info.generation + 1,
+            updated: self.clock.now(),
+            ..granted(held.info.clone(), new)
+        };
+        let record = self.sealed(info, &tokens_of(new)).await?;
+        let stored = self.store.renew_grant(&record, held.info.generation).await;
+        // What is remembered of it is too old now, whoever was faster.
+        self.opened
+            .remove(&self.place(held.info.tenant, &held.info.upstream));
+        match stored {
+            Ok(()) => Ok(GrantChange::Stored),
+            Err(StoreError::Conflict) => Ok(GrantChange::Superseded),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks to be the one who renews; see [`crate::store::Store::lease_grant`].
+    pub async fn lease(
+        &self,
+        held: &Held,
+        owner: ReplicaId,
+        until: Timestamp,
+    ) -> Result<Lease, VaultError> {
+        let now = self.clock.now();
+        Ok(self
+            .store
+            .lease_grant(&held.info, owner, now, until)
+            .await?)
+    }
+
+    /// Gives a lease back without having renewed.
+    pub async fn release(&self, held: &Held, owner: ReplicaId) -> Result<(), VaultError> {
+        Ok(self.store.release_grant(&held.info, owner).await?)
+    }
+
+    /// Notes that the provider no longer takes this grant.
+    pub async fn refused(&self, held: &Held, actor: &str) -> Result<(), VaultError> {
+        let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
+        self.store.grant_refused(&held.info, &stamp).await?;
+        self.opened
+            .remove(&self.place(held.info.tenant, &held.info.upstream));
+        Ok(())
+    }
+
+    /// The same credential as the store has it now; none when it is gone.
+    pub async fn look_again(&self, held: &Held) -> Result<Option<Arc<Held>>, VaultError> {
+        let all = self
+            .read_again(held.info.tenant, &held.info.upstream)
+            .await?;
+        let same = all.iter().find(|other| other.info.id == held.info.id);
+        Ok(same.cloned())
+    }
+
+    /// Every stored credential, without its secret.
+    pub async fn list(&self) -> Result<Vec<CredentialInfo>, VaultError> {
+        Ok(self.store.credentials().await?)
+    }
+
+    /// One tenant's, without secrets.
+    pub async fn list_of(&self, tenant: Tenant) -> Result<Vec<CredentialInfo>, VaultError> {
+        Ok(self.store.credentials_by_tenant(tenant).await?)
+    }
+
+    /// Deletes a credential. What it was sealed as is gone at once; a grant's provider is told as
+    /// soon as it listens.
+    pub async fn delete(
+        &self,
+        tenant: Tenant,
+        upstream: &UpstreamName,
+        label: &Label,
+        actor: &str,
+    ) -> Result<Removal, VaultError> {
+        let held = self.read_again(tenant, upstream).await;
+        let revocation = match held {
+            Ok(all) => match all.iter().find(|held| held.info.label == *label) {
+                Some(held) => self.revocation_of(held).await?,
+                None => None,
+            },
+            // What does not open cannot be told to its provider; it can be deleted.
+            Err(VaultError::Damaged(_) | VaultError::RolledBack) => None,
+            Err(error) => return Err(error),
+        };
+        let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
+        let deleted =
+            self.store
+                .delete_credential(upstream, tenant, label, revocation.as_ref(), &stamp);
+        let removal = deleted.await?;
+        self.forget();
+        Ok(removal)
+    }
+
+    /// The token of a queued revocation.
+    pub async fn open_revocation(
+        &self,
+        record: &RevocationRecord,
+    ) -> Result<SecretString, VaultError> {
+        let key = self.key(record.data_key, Tenant::Operator).await?;
+        let row = record.id.to_string();
+        let opened = key.open(&place_of_revocation(&row, &record.upstream), &record.sealed);
+        let damaged = VaultError::Damaged("revocation");
+        let opened = opened.map_err(|_| damaged.clone())?;
+        let text = std::str::from_utf8(opened.expose()).map_err(|_| damaged)?;
+        Ok(SecretString::new(text.to_owned()))
+    }
+
+    async fn revocation_of(&self, held: &Held) -> Result<Option<RevocationRecord>, VaultError> {
+        let Material::Grant(tokens) = &held.material else {
+            return Ok(None);
+        };
+        let access = tokens
+            .access
+            .as_ref()
+            .map(|access| access.secret.expose().as_slice());
+        let refresh = tokens
+            .refresh
+            .as_ref()
+            .map(|token| token.expose().as_bytes());
+        let Some(token) = refresh.or(access) else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let id = RevocationId::generate(now, &*self.entropy);
+        let (data_key, key) = self.key_for(Tenant::Operator).await?;
+        let row = id.to_string();
+        let place = place_of_revocation(&row, &held.info.upstream);
+        Ok(Some(RevocationRecord {
+            id,
+            subject: held.info.tenant.to_string(),
+            upstream: held.info.upstream.clone(),
+            data_key,
+            sealed: key.seal(&place, token, &*self.entropy),
+            attempts: 0,
+            next: now,
+            created: now,
+            expires: now.plus(TELLING),
+        }))
+    }
+
+    async fn put_anew(
+        &self,
+        tenant: Tenant,
+        upstream: &UpstreamName,
+        label: &Label,
+        secret: &[u8],
+        actor: &str,
+        fill: impl Fn(CredentialInfo) -> CredentialInfo,
+    ) -> Result<CredentialInfo, VaultError> {
+        self.check_open().await?;
         for _ in 0..ATTEMPTS {
-            let current = self.store.credential(upstream, tenant, LABEL).await?;
+            let current = self.store.credential(upstream, tenant, label).await?;
             let current = current.map(|record| record.info);
             let replaces = current.as_ref().map(|info| info.generation);
-            let info = self.next(tenant, upstream, current);
-            let sealed = self.seal(&info, secret).await?;
-            let record = CredentialRecord { info, sealed };
+            let info = fill(self.next(tenant, upstream, label, current));
+            let record = self.sealed(info, secret).await?;
             let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
             match self.store.put_credential(&record, replaces, &stamp).await {
                 Ok(()) => {
@@ -60,45 +258,17 @@ impl Vault {
         Err(StoreError::Conflict.into())
     }
 
-    /// Every stored credential, without its secret.
-    pub async fn list(&self) -> Result<Vec<CredentialInfo>, VaultError> {
-        Ok(self.store.credentials().await?)
-    }
-
-    /// Deletes the operator's credential for an upstream.
-    pub async fn delete(
-        &self,
-        upstream: &UpstreamName,
-        actor: &str,
-    ) -> Result<Removal, VaultError> {
-        self.delete_for(Tenant::Operator, upstream, actor).await
-    }
-
-    /// Deletes a license's own credential for an upstream, or the operator's.
-    pub async fn delete_for(
-        &self,
-        tenant: Tenant,
-        upstream: &UpstreamName,
-        actor: &str,
-    ) -> Result<Removal, VaultError> {
-        let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
-        let removal = self
-            .store
-            .delete_credential(upstream, tenant, LABEL, &stamp)
-            .await?;
-        self.forget();
-        Ok(removal)
-    }
-
     fn next(
         &self,
         tenant: Tenant,
         upstream: &UpstreamName,
+        label: &Label,
         current: Option<CredentialInfo>,
     ) -> CredentialInfo {
         let now = self.clock.now();
         match current {
             Some(info) => CredentialInfo {
+                state: CredentialState::Active,
                 generation: info.generation + 1,
                 updated: now,
                 ..info
@@ -107,54 +277,65 @@ impl Vault {
                 id: CredentialId::generate(now, &*self.entropy),
                 upstream: upstream.clone(),
                 tenant,
-                label: LABEL.to_owned(),
+                label: label.clone(),
+                kind: CredentialKind::Static,
+                state: CredentialState::Active,
                 generation: 1,
-                // A part of somebody else's secret is not ours to show.
                 hint: None,
+                scopes: Vec::new(),
+                shortfalls: 0,
+                expires: None,
                 created: now,
                 updated: now,
             },
         }
     }
 
-    async fn seal(
+    /// Seals under the tenant's key.
+    pub(super) async fn sealed(
         &self,
-        info: &CredentialInfo,
-        secret: &SecretString,
-    ) -> Result<Vec<u8>, VaultError> {
+        info: CredentialInfo,
+        secret: &[u8],
+    ) -> Result<CredentialRecord, VaultError> {
+        let (data_key, key) = self.key_for(info.tenant).await?;
         let (tenant, row) = (info.tenant.to_string(), info.id.to_string());
-        let key = self.key_of(&tenant).await?;
-        let place = place_of(info, &tenant, &row);
-        Ok(key.seal(&place, secret.expose().as_bytes(), &*self.entropy))
+        let sealed = key.seal(&place_of(&info, &tenant, &row), secret, &*self.entropy);
+        Ok(CredentialRecord {
+            info,
+            data_key,
+            sealed,
+        })
     }
+}
 
-    /// The tenant's data key, made when there is none.
-    async fn key_of(&self, tenant: &str) -> Result<SealingKey, VaultError> {
-        if let Some(key) = self.store.active_data_key(tenant).await? {
-            return self.unwrap_key(&key);
-        }
-        let now = self.clock.now();
-        let id = DataKeyId::generate(now, &*self.entropy);
-        let mut bytes = Zeroizing::new([0; 32]);
-        self.entropy.fill(bytes.as_mut_slice());
-        let key = SealingKey::new(*id.as_bytes(), *bytes);
-        let record = DataKeyRecord {
-            id,
-            tenant: tenant.to_owned(),
-            master_key: self.keyring.active().to_string(),
-            state: DataKeyState::Active,
-            wrapped: self.wrap(tenant, id, &key),
-            created: now,
-        };
-        self.store.insert_data_key(&record).await?;
-        // Another process may have been first; then its key is the one.
-        let stored = self.store.active_data_key(tenant).await?;
-        self.unwrap_key(&stored.ok_or(VaultError::Damaged("data key is missing"))?)
+/// Where the token of a queued revocation is kept: with the operator, since its license may go.
+pub(super) fn place_of_revocation<'a>(row: &'a str, upstream: &'a UpstreamName) -> Context<'a> {
+    Context {
+        purpose: Purpose::Revocation,
+        tenant: "operator",
+        table: "grant_revocations",
+        row,
+        column: "sealed",
+        upstream: upstream.as_str(),
+        generation: 0,
     }
+}
 
-    pub(super) fn wrap(&self, tenant: &str, id: DataKeyId, key: &SealingKey) -> Vec<u8> {
-        let row = id.to_string();
-        let place = place_of_key(tenant, &row);
-        self.keyring.seal(&place, key.expose(), &*self.entropy)
+fn tokens_of(new: &NewGrant) -> zeroize::Zeroizing<Vec<u8>> {
+    grant::encode(bytes(new.access.as_ref()), bytes(new.refresh.as_ref()))
+}
+
+fn bytes(token: Option<&SecretString>) -> Option<&[u8]> {
+    token.map(|token| token.expose().as_bytes())
+}
+
+fn granted(info: CredentialInfo, new: &NewGrant) -> CredentialInfo {
+    CredentialInfo {
+        kind: CredentialKind::Grant,
+        hint: new.hint.clone().or(info.hint),
+        scopes: new.scopes.clone(),
+        shortfalls: new.shortfalls,
+        expires: new.expires,
+        ..info
     }
 }

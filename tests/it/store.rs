@@ -5,11 +5,13 @@ use std::time::Duration;
 use wicketgate::{
     clock::Clock,
     crypto::{LicenseKey, Pepper},
-    ids::{CredentialId, LicenseId},
+    ids::{CredentialId, DataKeyId, LicenseId},
     license::{License, LicenseStatus},
+    names::Label,
     store::{
-        CredentialInfo, CredentialRecord, KeyChange, KeyRecord, LicenseFilter, Removal,
-        StatusChange, StoreError, Tenant,
+        CredentialInfo, CredentialKind, CredentialRecord, CredentialState, DataKeyRecord,
+        DataKeyState, KeyChange, KeyRecord, LicenseFilter, Removal, StatusChange, StoreError,
+        Tenant,
     },
 };
 
@@ -232,20 +234,43 @@ async fn licenses_are_listed_by_plan_and_status(fixture: &Fixture) {
     assert_eq!(list(LicenseFilter { limit, ..all }).await, [gold.id]);
 }
 
+fn data_key(fixture: &Fixture, tenant: Tenant) -> DataKeyRecord {
+    DataKeyRecord {
+        id: DataKeyId::generate(NOON, &*fixture.entropy),
+        tenant,
+        master_key: "a".to_owned(),
+        state: DataKeyState::Active,
+        wrapped: vec![1],
+        created: NOON,
+    }
+}
+
 async fn a_credential_changes_only_from_the_known_generation(fixture: &Fixture) {
     let store = &fixture.store;
     let upstream = "ads".parse().unwrap();
+    let data_key = data_key(fixture, Tenant::Operator);
+    store.insert_data_key(&data_key).await.unwrap();
+    let label = Label::default_label();
     let mut record = CredentialRecord {
         info: CredentialInfo {
             id: CredentialId::generate(NOON, &*fixture.entropy),
             upstream: "ads".parse().unwrap(),
             tenant: Tenant::Operator,
-            label: "default".to_owned(),
+            label: Label::default_label(),
+            kind: CredentialKind::Static,
+            state: CredentialState::Active,
             generation: 1,
             hint: None,
+            scopes: vec![
+                "read".parse().unwrap(),
+                "https://a.example/b".parse().unwrap(),
+            ],
+            shortfalls: 2,
+            expires: Some(NOON),
             created: NOON,
             updated: NOON,
         },
+        data_key: data_key.id,
         sealed: vec![0, 1, 255],
     };
     let put = async |record: &CredentialRecord, replaces| {
@@ -254,7 +279,7 @@ async fn a_credential_changes_only_from_the_known_generation(fixture: &Fixture) 
     };
     let read = async || {
         store
-            .credential(&upstream, Tenant::Operator, "default")
+            .credential(&upstream, Tenant::Operator, &label)
             .await
             .unwrap()
     };
@@ -270,7 +295,7 @@ async fn a_credential_changes_only_from_the_known_generation(fixture: &Fixture) 
     assert_eq!(store.credentials().await.unwrap(), [record.info]);
     for expected in [Removal::Removed, Removal::NotFound] {
         let stamp = fixture.stamp();
-        let removal = store.delete_credential(&upstream, Tenant::Operator, "default", &stamp);
+        let removal = store.delete_credential(&upstream, Tenant::Operator, &label, None, &stamp);
         assert_eq!(removal.await.unwrap(), expected);
     }
     assert_eq!(store.epoch().await.unwrap(), 3);

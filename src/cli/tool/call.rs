@@ -14,7 +14,7 @@ use crate::{
     names::{ToolName, UpstreamName},
     schema::InputSchema,
     secret::SecretString,
-    upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, UpstreamError},
+    upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, Source, UpstreamError},
     vault::{OperatorAct, VaultError},
 };
 
@@ -47,10 +47,16 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
     let tool = find(desk, config, &args.name, secret)?;
     let request = prepare(&tool, &arguments)?;
     let upstream = &tool.site.name;
-    let credential = match (&tool.site.credential, &tool.site.configured) {
-        (None, _) => None,
-        (Some(_), Some(configured)) => Some(Arc::clone(configured)),
-        (Some(_), None) => {
+    let credential = match &tool.site.source {
+        Source::None => None,
+        Source::Configured(configured) => Some(Arc::clone(configured)),
+        Source::Account(_) => {
+            return Err(Failure::failed(format_args!(
+                "`{upstream}` is called with an account that a license connected"
+            ))
+            .fix("call the tool through the gateway, with the license's key"));
+        }
+        Source::Stored => {
             let act = OperatorAct::at_command_line();
             let stored = opened.vault.operator_open(act, upstream).await;
             Some(stored.map_err(|error| unopened(error, upstream))?)

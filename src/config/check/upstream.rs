@@ -113,14 +113,22 @@ fn credential(
     at: &Spot<'_>,
     findings: &mut Findings,
 ) {
-    let kinds = usize::from(wanted.header.is_some())
-        + usize::from(wanted.query.is_some())
-        + usize::from(wanted.bearer.is_some())
-        + usize::from(wanted.basic.is_some());
+    let kinds = [
+        wanted.header.is_some(),
+        wanted.query.is_some(),
+        wanted.bearer.is_some(),
+        wanted.basic.is_some(),
+        wanted.sigv4.is_some(),
+        wanted.client_credentials.is_some(),
+        wanted.service_account.is_some(),
+        wanted.login_with_amazon.is_some(),
+        wanted.account.is_some(),
+    ];
+    let kinds = kinds.into_iter().filter(|there| *there).count();
     if kinds != 1 {
         findings.error(
             at,
-            "a credential needs exactly one of `header`, `query`, `bearer` and `basic`",
+            "a credential needs exactly one kind, such as `header` or `account`",
             "keep one of them",
         );
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wicketgate::{
     call::CallError,
+    connect::{ConnectionNeeded, Reason},
     http::{pages::PageRefusal, refusal::EdgeRefusal},
     mcp::ProtocolFault,
     oauth::{OAuthError, authorize::Fault},
@@ -145,7 +146,17 @@ fn after_call(error: &CallError) -> Option<CallError> {
         C::NoSlot(_) => C::Upstream(UpstreamError::Connect),
         C::Upstream(_) => C::Deadline,
         C::Deadline => C::CredentialMissing,
-        C::CredentialMissing => C::Cancelled,
+        C::CredentialMissing => C::ConnectionNeeded(Box::new(ConnectionNeeded {
+            upstream: "ads".parse().expect("a name"),
+            title: String::new(),
+            reason: Reason::NotConnected,
+            link: String::new(),
+        })),
+        C::ConnectionNeeded(_) => C::AccountAmbiguous(Vec::new()),
+        C::AccountAmbiguous(_) => C::ScopeWithheld,
+        C::ScopeWithheld => C::CredentialUnavailable,
+        C::CredentialUnavailable => C::Sealed,
+        C::Sealed => C::Cancelled,
         C::Cancelled => C::StoreUnavailable,
         C::StoreUnavailable => C::Internal,
         C::Internal => return None,

@@ -15,14 +15,15 @@ use tempfile::TempDir;
 use wicketgate::{
     clock::{SharedClock, SystemClock, Timestamp},
     config::{self, Environment},
-    crypto::{Keyring, LicenseKey, MasterKey, Pepper, TokenDigest, generate_master_key_text},
+    crypto::{LicenseKey, MasterKey, Pepper, TokenDigest, generate_master_key_text},
     egress,
     entropy::{OsEntropy, SharedEntropy},
     gateway::{Gateway, GatewayParts},
     ids::LicenseId,
+    kms::Keyring,
     license::{License, LicenseStatus},
     serve::{self, ConfigSource, Running},
-    store::{KeyChange, KeyRecord, Stamp, Store, StoreTarget},
+    store::{KeyChange, KeyRecord, Stamp, Store, StoreTarget, Tenant},
     vault::Vault,
 };
 
@@ -135,8 +136,11 @@ impl TestGateway {
         store.migrate(setup.clock.now()).await.unwrap();
         let text = generate_master_key_text(&*entropy);
         let id: wicketgate::crypto::MasterKeyId = "test".parse().unwrap();
-        let keyring =
-            Keyring::new(&id, vec![(id.clone(), MasterKey::parse(&text).unwrap())]).unwrap();
+        let keyring = Keyring::local(
+            vec![(id.clone(), MasterKey::parse(&text).unwrap())],
+            &entropy,
+        )
+        .unwrap();
         let vault = Vault::bootstrap(
             store.clone(),
             keyring,
@@ -147,7 +151,7 @@ impl TestGateway {
         .unwrap();
         let secret = wicketgate::secret::SecretString::new(SECRET.to_owned());
         vault
-            .put(&"up".parse().unwrap(), &secret, "test")
+            .put(Tenant::Operator, &"up".parse().unwrap(), &secret, "test")
             .await
             .unwrap();
         let pepper = vault.pepper().clone();
