@@ -35,11 +35,12 @@ fn is_pattern(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.*".contains(&b))
 }
 
+/// RFC 6749 appendix A.4.
 fn is_scope(text: &str) -> bool {
     (1..=256).contains(&text.len())
         && text
             .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+            .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 macro_rules! names {
@@ -119,6 +120,13 @@ names! {
     /// The operator's name for a plan.
     PlanName, "plan name", is_slug,
         "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
+    /// Whose OAuth server: a preset's name, or the operator's for one of their own.
+    ProviderName, "provider name", is_slug,
+        "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
+    /// What a provider grants (RFC 6749 appendix A.4), with a bound on its length.
+    ScopeName, "scope", is_scope,
+        "1 to 256 visible ASCII characters without space, quote and backslash",
+        r"^[!#-\[\]-~]{1,256}$";
     /// What a client calls. MCP allows 128 characters and dots; 64 without dots is what every
     /// model API takes.
     ToolName, "tool name", is_tool,
@@ -200,5 +208,20 @@ mod tests {
         }
         assert!("Ads".parse::<UpstreamName>().is_err());
         assert!("-ads".parse::<UpstreamName>().is_err());
+    }
+
+    #[test]
+    fn scopes_are_one_visible_word() {
+        for good in [
+            "https://www.googleapis.com/auth/analytics.readonly",
+            "advertising::campaign_management",
+            "a[b]~!",
+            &"x".repeat(256),
+        ] {
+            assert!(good.parse::<ScopeName>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a\"b", "a\\b", "a\n", "\u{e9}", &"x".repeat(257)] {
+            assert!(bad.parse::<ScopeName>().is_err(), "{bad:?}");
+        }
     }
 }
