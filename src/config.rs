@@ -13,6 +13,7 @@ pub mod listen;
 pub mod load;
 pub mod plan;
 pub mod problem;
+pub mod provider;
 pub mod published;
 pub mod reference;
 pub mod rest;
@@ -39,6 +40,7 @@ pub use self::{
     load::{Loaded, content_hash, load},
     plan::PlanConfig,
     problem::{ConfigError, Problem, Severity},
+    provider::{Provider, ProviderConfig, ProviderFault, presets},
     published::config_schema,
     reference::config_reference,
     rest::{RestConfig, ToolConfig},
@@ -46,7 +48,7 @@ pub use self::{
     source::{ByteSize, KeyConfig, SecretSource, Span},
     store::StoreConfig,
 };
-use crate::names::{PlanName, UpstreamName};
+use crate::names::{PlanName, ProviderName, UpstreamName};
 
 /// One configuration file, `include`d files merged in.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -84,6 +86,11 @@ pub struct Config {
     /// What a license may do, by plan.
     #[serde(default)]
     pub plans: BTreeMap<PlanName, PlanConfig>,
+
+    /// Whose OAuth servers customers connect their accounts at, besides the presets `google`, `meta`,
+    /// `amazon`, `microsoft` and `github`, which need no entry here.
+    #[serde(default)]
+    pub providers: BTreeMap<ProviderName, ProviderConfig>,
 
     /// Further files that hold only `upstreams:`; relative to this file, `*` allowed in the name.
     #[serde(default)]

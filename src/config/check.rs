@@ -7,6 +7,7 @@ mod branding;
 mod gateway;
 mod header;
 mod issuer;
+mod provider;
 mod request;
 mod tool;
 mod upstream;
@@ -42,6 +43,7 @@ pub(super) fn config(config: &Config, scope: &Scope<'_>, findings: &mut Findings
     gateway::check(config, scope, findings);
     auth::check(config, scope, findings);
     branding::check(config, scope, findings);
+    provider::check_all(config, scope, findings);
     upstream::check_all(config, scope, findings);
 }
 

@@ -283,7 +283,9 @@ fn matches_star(pattern: &str, name: &str) -> bool {
 fn prune(value: &mut Value, broken: &[Place]) -> bool {
     for place in broken {
         let (parent, key) = match place.0.as_slice() {
-            [Step::Key(top), Step::Key(name), ..] if top == "upstreams" || top == "plans" => {
+            [Step::Key(top), Step::Key(name), ..]
+                if matches!(top.as_str(), "upstreams" | "plans" | "providers") =>
+            {
                 (value.get_mut(top), name)
             }
             [Step::Key(top), ..] => (Some(&mut *value), top),

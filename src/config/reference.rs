@@ -134,7 +134,8 @@ impl<'a> Pages<'a> {
                 "ByteSize" => "size".to_owned(),
                 "Rate" => "rate".to_owned(),
                 "SecretSource" => "`{ env: NAME }` or `{ file: PATH }`".to_owned(),
-                "ToolName" | "PlanName" | "UpstreamName" => "name".to_owned(),
+                "ToolName" | "PlanName" | "UpstreamName" | "ProviderName" => "name".to_owned(),
+                "ScopeName" => "scope".to_owned(),
                 "ToolPattern" => "pattern".to_owned(),
                 _ => {
                     let target = self.root.pointer(reference.trim_start_matches('#'))?;

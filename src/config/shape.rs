@@ -117,8 +117,7 @@ impl Shape {
     }
 
     fn unexpected(&self, at: &Place, name: &str, error: &ValidationError<'_>) -> (String, String) {
-        let named =
-            matches!(at.0.as_slice(), [Step::Key(key)] if key == "upstreams" || key == "plans");
+        let named = matches!(at.0.as_slice(), [Step::Key(key)] if matches!(key.as_str(), "upstreams" | "plans" | "providers"));
         if named {
             return (
                 "not a valid name".to_owned(),

@@ -1,6 +1,7 @@
 //! Broken configurations: each names its file, its line and what is wrong, and repeats no value.
 
 mod access;
+mod providers;
 mod whole;
 
 use std::{fs, path::PathBuf};
