@@ -48,6 +48,7 @@ mod oauth_steps;
 mod oauth_store_down;
 mod oauth_streams;
 mod oauth_tokens;
+mod provider_double;
 mod readme;
 mod registration;
 mod reload;

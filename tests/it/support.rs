@@ -14,5 +14,6 @@ pub(crate) mod operator;
 pub(crate) mod oracle;
 pub(crate) mod postgres;
 pub(crate) mod protocol;
+pub(crate) mod provider;
 pub(crate) mod upstream;
 pub(crate) mod wire;
