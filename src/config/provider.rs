@@ -48,16 +48,17 @@ pub struct ProviderConfig {
     /// what was asked for (RFC 6749 section 5.1).
     pub permissions_url: Option<String>,
 
-    /// How a grant is ended at the provider when an account is disconnected.
+    /// How a grant is ended at the provider when an account is disconnected. `generic`: `none`.
     pub revoke: Option<Revoke>,
 
-    /// Proof that whoever redeems a code is who asked for it (RFC 7636).
+    /// Proof that whoever redeems a code is who asked for it (RFC 7636). `generic`: `s256`.
     pub pkce: Option<Pkce>,
 
     /// How the gateway proves at `token_url` which client it is (RFC 6749 section 2.3.1).
+    /// `generic`: `basic`.
     pub client_auth: Option<ClientAuthentication>,
 
-    /// What stands between scopes in a request.
+    /// What stands between scopes in a request. `generic`: `space`.
     pub scope_separator: Option<ScopeSeparator>,
 
     /// What stands between scopes in an answer. Left out: the same.
@@ -70,10 +71,11 @@ pub struct ProviderConfig {
     /// Scopes that are asked for whatever the tools need, such as `offline_access`.
     pub always_scopes: Vec<ScopeName>,
 
-    /// How an access token is renewed without the customer.
+    /// How an access token is renewed without the customer. `generic`: `refresh_token`.
     pub refresh: Option<Refresh>,
 
     /// Does a refresh bring another refresh token? With `always` the old one ends with its use.
+    /// `generic`: `sometimes`.
     pub rotates_refresh_tokens: Option<Rotation>,
 
     /// How long an access token is good for when its answer does not say. Left out: until the API

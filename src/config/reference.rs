@@ -76,6 +76,7 @@ impl<'a> Pages<'a> {
         let default = match value.get("default") {
             _ if required => "required".to_owned(),
             None | Some(Value::Null) => String::new(),
+            Some(Value::Object(map)) if map.is_empty() => String::new(),
             Some(Value::Object(_)) => "see below".to_owned(),
             Some(default) => format!("`{default}`"),
         };

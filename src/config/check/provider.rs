@@ -6,7 +6,7 @@ use super::{
     super::{
         Config,
         findings::{Findings, Spot},
-        provider::{Pkce, ProviderConfig, Revoke, presets},
+        provider::{Pkce, ProviderConfig, Revoke, ScopeSeparator, presets},
     },
     Scope, base_url, header, issuer, visible,
 };
@@ -169,6 +169,7 @@ fn scopes(
     for (i, name) in own.always_scopes.iter().enumerate() {
         refers(name, &provider.key("always_scopes").index(i), findings);
     }
+    let separators = [whole.scope_separator, whole.granted_scope_separator];
     let mut known = HashSet::new();
     for (i, scope) in own.scopes.iter().enumerate() {
         let at = provider.key("scopes").index(i);
@@ -187,6 +188,13 @@ fn scopes(
             );
         }
         visible(&scope.title, &at.key("title"), findings);
+        if separators.contains(&Some(ScopeSeparator::Comma)) && scope.name.as_str().contains(',') {
+            findings.error(
+                &at.key("name"),
+                "holds a comma, which stands between scopes here",
+                "write one scope an entry",
+            );
+        }
         for (i, name) in scope.implies.iter().enumerate() {
             refers(name, &at.key("implies").index(i), findings);
         }

@@ -118,6 +118,10 @@ const FAULTS: &[(&str, &str)] = &[
         "p.scopes[0].name: is not spelled right",
     ),
     (
+        "{ like: meta, scopes: [{ name: 'a,b', title: A, access: read }] }",
+        "p.scopes[0].name: holds a comma, which stands between scopes here",
+    ),
+    (
         "{ like: google, secret: x }",
         "p.secret: unknown key `secret`",
     ),
