@@ -12,7 +12,7 @@ use url::{Url, form_urlencoded};
 use wicketgate::clock::{ManualClock, Timestamp};
 
 use crate::support::{
-    provider::{CLIENT_ID, CLIENT_SECRET, Flavour, OauthProvider, api::ResourceApi},
+    provider::{CLIENT_ID, CLIENT_SECRET, Flavour, OauthProvider, Proved, api::ResourceApi},
     wire::{Answer, once},
 };
 
@@ -251,6 +251,5 @@ async fn clients_prove_themselves_by_header_too() {
         .iter()
         .map(|one| one.proved)
         .collect();
-    use crate::support::provider::Proved::{Basic, Not};
-    assert_eq!(proved, [Basic, Not, Not]);
+    assert_eq!(proved, [Proved::Basic, Proved::Not, Proved::Not]);
 }

@@ -160,7 +160,7 @@ async fn requests_and_answers_wait_until_released() {
 
     scene.provider.hold(Hold::Requests);
     let request = text_of(&refresh);
-    let held = tokio::spawn(async move { once(address, &request).await.unwrap() });
+    let waiting = tokio::spawn(async move { once(address, &request).await.unwrap() });
     scene.provider.arrivals(1).await;
     assert_eq!(
         scene.provider.token_requests()[0].status,
@@ -172,9 +172,9 @@ async fn requests_and_answers_wait_until_released() {
     while scene.provider.token_requests()[0].status.is_none() {
         tokio::task::yield_now().await;
     }
-    assert!(!held.is_finished());
+    assert!(!waiting.is_finished());
     scene.provider.hold(Hold::Nothing);
-    let answer = ok(&held.await.unwrap());
+    let answer = ok(&waiting.await.unwrap());
     let second = text(&answer, "refresh_token");
 
     scene.provider.knobs().trouble = Trouble::Stalls;

@@ -14,7 +14,7 @@ use wicketgate::{
 };
 
 use super::{CALLBACK, SCOPE, Scene, VERIFIER, ok, query, text};
-use crate::support::provider::{CLIENT_ID, CLIENT_SECRET, Consent, Ending, Flavour};
+use crate::support::provider::{CLIENT_ID, CLIENT_SECRET, Consent, Ending, Flavour, Proved};
 
 #[tokio::test]
 async fn google_gives_a_refresh_token_only_offline_and_merges_grants() {
@@ -207,6 +207,7 @@ async fn meta_exchanges_and_lists_permissions() {
 async fn amazon_repeats_refresh_tokens_and_knows_no_revocation() {
     let scene = Scene::start(Flavour::Amazon).await;
     let first = ok(&scene.redeem(&scene.code().await, &[]).await);
+    assert_eq!(scene.provider.token_requests()[0].proved, Proved::Body);
     assert_eq!(first["scope"], Value::Null);
     let refresh = text(&first, "refresh_token");
     let second = ok(&scene.refresh(refresh).await);
@@ -221,6 +222,9 @@ async fn amazon_repeats_refresh_tokens_and_knows_no_revocation() {
         .await;
     assert_eq!(revoke.status, 404);
 
+    let machine = [("grant_type", "client_credentials"), ("scope", "")];
+    let refused = scene.token(BTreeMap::from(machine)).await;
+    assert_eq!(refused.json()["error"], "invalid_scope");
     let machine = [("grant_type", "client_credentials"), ("scope", "ours::x")];
     let answer = ok(&scene.token(BTreeMap::from(machine)).await);
     assert_eq!(answer["scope"], "ours::x");

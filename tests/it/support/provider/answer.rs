@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{body::Bytes, extract::Request, response::Response};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use url::form_urlencoded;
@@ -29,7 +29,7 @@ impl Asked {
         let body = body
             .map(http_body_util::Collected::to_bytes)
             .unwrap_or_default();
-        let kind = head.headers.get("content-type").map(|kind| kind.as_bytes());
+        let kind = head.headers.get("content-type").map(HeaderValue::as_bytes);
         let form = match kind {
             Some(b"application/x-www-form-urlencoded") => fields(&body),
             _ => Some(BTreeMap::new()),

@@ -96,10 +96,10 @@ pub(super) fn service(shared: &Shared, assertion: &str) -> Result<Holder, Refusa
         return Err(bad("Invalid JWT: aud"));
     }
     let now = shared.clock.now().as_millis().div_euclid(1_000);
-    let (Some(issued), Some(expires)) = (said["iat"].as_i64(), said["exp"].as_i64()) else {
+    let (Some(from), Some(until)) = (said["iat"].as_i64(), said["exp"].as_i64()) else {
         return Err(bad("Invalid JWT: iat and exp"));
     };
-    if issued > now + 60 || expires <= now || expires - issued > 3_600 {
+    if from > now + 60 || until <= now || until - from > 3_600 {
         return Err(bad(
             "Invalid JWT: Token must be a short-lived token and in a reasonable timeframe",
         ));

@@ -45,7 +45,12 @@ pub(super) async fn answer(shared: &Shared, asked: &Asked) -> Response {
     let trouble = next_trouble(shared);
     let response = match trouble {
         Trouble::None | Trouble::Stalls => granted(shared, form, proved),
-        _ => troubled(shared, trouble),
+        Trouble::InvalidGrant
+        | Trouble::Status { .. }
+        | Trouble::Redirect
+        | Trouble::Large
+        | Trouble::SaysTooMuch
+        | Trouble::NotJson => troubled(shared, trouble),
     };
     let (mut head, body) = response.into_parts();
     shared.book().tokens[place].status = Some(head.status.as_u16());
@@ -250,6 +255,9 @@ fn exchange(shared: &Shared, form: &BTreeMap<String, String>) -> Outcome {
 
 fn machine(shared: &Shared, form: &BTreeMap<String, String>) -> Outcome {
     let scope = form.get("scope").map(String::as_str).unwrap_or_default();
+    if scope.is_empty() {
+        return Err(Refusal::new("invalid_scope", "no scope"));
+    }
     let holder = Holder {
         account: CLIENT_ID.to_owned(),
         scopes: scope.split_whitespace().map(str::to_owned).collect(),
