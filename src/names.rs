@@ -114,9 +114,6 @@ names! {
     /// The operator's name for an upstream.
     UpstreamName, "upstream name", is_slug,
         "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
-    /// The operator's name, or a preset's, for whose accounts are connected.
-    ProviderName, "provider name", is_slug,
-        "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
     /// The operator's name for a plan.
     PlanName, "plan name", is_slug,
         "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
@@ -137,9 +134,6 @@ names! {
     /// What tells several accounts of one license at one upstream apart; people choose it.
     Label, "label", is_slug,
         "1 to 32 of a-z, 0-9, `-` and `_`, a letter or digit first", "^[a-z0-9][a-z0-9_-]{0,31}$";
-    /// A permission at a provider (RFC 6749 section 3.3).
-    ScopeName, "scope", is_scope,
-        "1 to 256 visible ASCII characters without quote and backslash", "^[!#-\\[\\]-~]{1,256}$";
 }
 
 impl Label {
