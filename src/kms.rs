@@ -3,13 +3,21 @@
 //! Each may be a key of ours in a file or the environment, or one that a key service never gives
 //! away; what wraps with it looks the same from here.
 
+pub mod gcp;
+mod line;
 pub mod local;
+pub mod vault_transit;
 
 use std::{fmt, sync::Arc};
 
 use futures_util::future::BoxFuture;
 
-pub use self::local::LocalKey;
+pub use self::{
+    gcp::{GcpIdentity, GcpKms, GcpKmsParts},
+    line::KeySetupError,
+    local::LocalKey,
+    vault_transit::{VaultTransit, VaultTransitParts},
+};
 use crate::{
     crypto::{Context, KeyringError, MasterKey, MasterKeyId},
     entropy::SharedEntropy,
