@@ -12,6 +12,7 @@ pub mod key_file;
 pub mod master_key;
 pub mod pepper;
 pub mod seal;
+pub mod sigv4;
 pub mod token;
 
 pub use self::{
