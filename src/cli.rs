@@ -14,6 +14,7 @@ pub mod init;
 pub mod key;
 pub mod license;
 pub mod loopback;
+pub mod master_keys;
 pub mod migrate;
 pub mod new_file;
 pub mod open;

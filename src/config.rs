@@ -8,6 +8,7 @@ mod check;
 pub mod credential;
 pub mod environment;
 mod findings;
+pub mod keys;
 pub mod limits;
 pub mod listen;
 pub mod load;
@@ -35,6 +36,7 @@ pub use self::{
     branding::BrandingConfig,
     credential::CredentialConfig,
     environment::Environment,
+    keys::KeyConfig,
     limits::LimitsConfig,
     listen::ListenConfig,
     load::{Loaded, content_hash, load},
@@ -45,7 +47,7 @@ pub use self::{
     reference::config_reference,
     rest::{RestConfig, ToolConfig},
     secrets::{SecretError, configured_secrets, resolve_secret},
-    source::{ByteSize, KeyConfig, SecretSource, Span},
+    source::{ByteSize, SecretSource, Span},
     store::StoreConfig,
 };
 use crate::names::{PlanName, ProviderName, UpstreamName};
@@ -67,8 +69,8 @@ pub struct Config {
     #[serde(default)]
     pub store: StoreConfig,
 
-    /// Master keys. The first seals; all open. From a file with mode 0600 or, for development,
-    /// the environment.
+    /// Master keys. The first seals; all open. In a file with mode 0600, in a key service, or, for
+    /// development, in the environment.
     pub keys: Vec<KeyConfig>,
 
     /// Who may call.

@@ -3,6 +3,7 @@
 //! Each may be a key of ours in a file or the environment, or one that a key service never gives
 //! away; what wraps with it looks the same from here.
 
+pub mod aws;
 pub mod gcp;
 mod line;
 pub mod local;
@@ -13,6 +14,7 @@ use std::{fmt, sync::Arc};
 use futures_util::future::BoxFuture;
 
 pub use self::{
+    aws::{AwsKms, AwsKmsParts},
     gcp::{GcpIdentity, GcpKms, GcpKmsParts},
     line::KeySetupError,
     local::LocalKey,

@@ -9,12 +9,12 @@ use super::{failure::Failure, output::Output};
 use crate::{
     clock::{SharedClock, SystemClock},
     config::{
-        self, Config, KeyConfig, Loaded, SecretSource, StoreConfig, environment::Environment,
+        self, Config, Loaded, SecretSource, StoreConfig, environment::Environment,
         secrets::resolve_secret,
     },
-    crypto::{KeyFileError, KeyringError, MasterKey, MasterKeyId, read_key_file},
+    crypto::{KeyringError, MasterKeyId},
     entropy::{OsEntropy, SharedEntropy},
-    kms::{KeyProvider, Keyring, LocalKey},
+    kms::Keyring,
     names::UpstreamName,
     secret::SecretString,
     serve::ConfigSource,
@@ -46,7 +46,7 @@ pub struct Desk {
     pub clock: SharedClock,
     /// The operating system's randomness.
     pub entropy: SharedEntropy,
-    environment: Environment,
+    pub(super) environment: Environment,
 }
 
 /// An open installation.
@@ -186,11 +186,15 @@ impl Desk {
         Ok(Some(secret))
     }
 
-    fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         self.config.parent().unwrap_or(Path::new("."))
     }
 
-    fn resolve(&self, place: &str, source: &SecretSource) -> Result<SecretString, Failure> {
+    pub(super) fn resolve(
+        &self,
+        place: &str,
+        source: &SecretSource,
+    ) -> Result<SecretString, Failure> {
         resolve_secret(source, self.folder(), &self.environment)
             .map_err(|error| Failure::bad_configuration(format_args!("{place}: {error}")))
     }
@@ -203,61 +207,16 @@ impl Desk {
                 Failure::bad_configuration(format_args!("keys: {}: {error}", key.id))
             };
             let id: MasterKeyId = key.id.parse().map_err(wrong)?;
-            let provider = self.key_provider(key, &id, wrong)?;
+            let provider = self.key_provider(key, &id)?;
             keys.push((id, provider));
         }
         Keyring::new(keys).map_err(|error| {
             Failure::bad_configuration(format_args!("keys: {error}")).fix(MAKE_KEY)
         })
     }
-
-    fn key_provider(
-        &self,
-        key: &KeyConfig,
-        id: &MasterKeyId,
-        wrong: impl Fn(KeyringError) -> Failure,
-    ) -> Result<Arc<dyn KeyProvider>, Failure> {
-        let kind = if key.file.is_some() { "file" } else { "env" };
-        let text = self.key_text(key)?;
-        let sealing = MasterKey::parse(&text).map_err(wrong)?.sealing_key(id);
-        Ok(Arc::new(LocalKey::new(
-            kind,
-            sealing,
-            Arc::clone(&self.entropy),
-        )))
-    }
-
-    fn key_text(&self, key: &KeyConfig) -> Result<SecretString, Failure> {
-        if let Some(file) = &key.file {
-            let path = self.folder().join(file);
-            return read_key_file(&path).map_err(|error| {
-                let shown = path.display();
-                let fix = match &error {
-                    KeyFileError::Open(_) => format!("chmod 600 {shown}"),
-                    KeyFileError::Owner { .. } => {
-                        format!("chown it to this user, or run as its owner: {shown}")
-                    }
-                    KeyFileError::NotRegular => {
-                        "name the file itself, or a copy of it that only this user can read"
-                            .to_owned()
-                    }
-                    KeyFileError::Io(_) | KeyFileError::Changed | KeyFileError::NotText => {
-                        format!("restore it from its copy; a new installation: {MAKE_KEY}")
-                    }
-                };
-                Failure::bad_configuration(format_args!("{shown} {error}")).fix(fix)
-            });
-        }
-        let missing = || {
-            Failure::bad_configuration(format_args!("keys: {}: no key is there", key.id))
-                .fix(MAKE_KEY)
-        };
-        let name = key.env.as_deref().ok_or_else(missing)?;
-        self.environment.secret(name).ok_or_else(missing)
-    }
 }
 
-const MAKE_KEY: &str = "make one with `wicketgate key generate --out FILE`";
+pub(super) const MAKE_KEY: &str = "make one with `wicketgate key generate --out FILE`";
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {

@@ -7,6 +7,7 @@ mod branding;
 mod gateway;
 mod header;
 mod issuer;
+mod keys;
 mod provider;
 mod request;
 mod tool;

@@ -56,22 +56,6 @@ impl<'de> Deserialize<'de> for SecretSource {
     }
 }
 
-/// One master key: an id of your choice and where its 32 bytes are.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct KeyConfig {
-    /// A name for this key, such as `k2026a`. Records remember it.
-    pub id: String,
-
-    /// A file with mode 0600 that `wicketgate key generate` wrote.
-    #[serde(default)]
-    pub file: Option<PathBuf>,
-
-    /// An environment variable with the same text. For development.
-    #[serde(default)]
-    pub env: Option<String>,
-}
-
 /// A span of time: `500ms`, `30s`, `5min`, `24h`, `30d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);

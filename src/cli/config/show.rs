@@ -8,7 +8,7 @@ use crate::{
     cli::{failure::Failure, open::Desk, output},
     config::{
         Config, CredentialConfig, KeyConfig, RestConfig, SecretSource, StoreConfig,
-        limits::LimitAnswer,
+        keys::GcpCredentials, limits::LimitAnswer,
     },
 };
 
@@ -97,7 +97,36 @@ fn store(store: &StoreConfig) -> Value {
 }
 
 fn key(key: &KeyConfig) -> Value {
-    json!({ "id": key.id, "file": key.file, "env": key.env })
+    if let Some(vault) = &key.vault {
+        json!({ "id": key.id, "vault": {
+            "address": vault.address,
+            "mount": vault.mount,
+            "key": vault.key,
+            "token": source(&vault.token),
+            "namespace": vault.namespace,
+        } })
+    } else if let Some(aws) = &key.aws_kms {
+        json!({ "id": key.id, "aws_kms": {
+            "region": aws.region,
+            "key_id": aws.key_id,
+            "access_key_id": aws.access_key_id,
+            "secret_access_key": source(&aws.secret_access_key),
+            "session_token": aws.session_token.as_ref().map(source),
+            "endpoint": aws.endpoint,
+        } })
+    } else if let Some(gcp) = &key.gcp_kms {
+        let credentials = match &gcp.credentials {
+            GcpCredentials::KeyFile(file) => json!({ "key_file": source(file) }),
+            GcpCredentials::Metadata => json!("metadata"),
+        };
+        json!({ "id": key.id, "gcp_kms": {
+            "key": gcp.key,
+            "credentials": credentials,
+            "endpoint": gcp.endpoint,
+        } })
+    } else {
+        json!({ "id": key.id, "file": key.file, "env": key.env })
+    }
 }
 
 fn rest(rest: &RestConfig) -> Value {

@@ -1,7 +1,5 @@
 //! Everything besides `upstreams`.
 
-use std::collections::HashSet;
-
 use url::{Host, Url};
 
 use super::{
@@ -9,15 +7,15 @@ use super::{
         Config, StoreConfig,
         findings::{Findings, Spot},
     },
-    Coverage, Scope, secret,
+    Coverage, Scope, keys, secret,
 };
-use crate::{config::SecretSource, names::UpstreamName};
+use crate::names::UpstreamName;
 
 pub(super) fn check(config: &Config, scope: &Scope<'_>, findings: &mut Findings) {
     let root = Spot::root(scope.main);
     public_url(config, scope, &root, findings);
     listen(config, &root.key("listen"), findings);
-    keys(config, scope, &root.key("keys"), findings);
+    keys::check(config, scope, &root.key("keys"), findings);
     limits(config, &root.key("limits"), findings);
     plans(config, scope, &root.key("plans"), findings);
     if let StoreConfig::Postgres(postgres) = &config.store {
@@ -136,61 +134,6 @@ fn listen(config: &Config, at: &Spot<'_>, findings: &mut Findings) {
                 "every address would be believed",
                 "name the network of your load balancer",
             );
-        }
-    }
-}
-
-fn keys(config: &Config, scope: &Scope<'_>, at: &Spot<'_>, findings: &mut Findings) {
-    if config.keys.is_empty() && scope.coverage == Coverage::Whole {
-        findings.error(
-            at,
-            "there is no master key",
-            "run `wicketgate key generate` and name its file",
-        );
-    }
-    let mut ids = HashSet::new();
-    for (i, key) in config.keys.iter().enumerate() {
-        let at = at.index(i);
-        let is_id = (1..=32).contains(&key.id.len())
-            && key
-                .id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-        if !is_id {
-            findings.error(
-                &at.key("id"),
-                "not a valid key id",
-                "use 1 to 32 of A-Z, a-z, 0-9, `-`, `_` and `.`",
-            );
-        } else if !ids.insert(&key.id) {
-            findings.error(
-                &at.key("id"),
-                "this key id is used twice",
-                "rename one of them",
-            );
-        }
-        match (&key.file, &key.env) {
-            (Some(file), None) => {
-                secret(
-                    &SecretSource::File(file.clone()),
-                    &at.key("file"),
-                    scope,
-                    findings,
-                );
-            }
-            (None, Some(name)) => {
-                secret(
-                    &SecretSource::Env(name.clone()),
-                    &at.key("env"),
-                    scope,
-                    findings,
-                );
-            }
-            _ => findings.error(
-                &at,
-                "a key needs exactly one of `file` and `env`",
-                "keep one of them",
-            ),
         }
     }
 }
