@@ -6,17 +6,21 @@ mod attempts;
 mod audit;
 mod clients;
 mod credentials;
+mod destruction;
 mod error;
 mod fence;
 mod grants;
+mod key_counts;
 mod keys;
 mod licenses;
 mod migrate;
 mod open;
 mod prune;
 mod revocations;
+mod rotation;
 mod rows;
 mod scope_uses;
+mod sealed_rows;
 mod sessions;
 mod tokens;
 mod usage;
@@ -33,14 +37,18 @@ pub use self::{
     credentials::{
         CredentialInfo, CredentialKind, CredentialRecord, CredentialState, MOST_LABELS, Removal,
     },
+    destruction::Destruction,
     error::StoreError,
     fence::{Fence, Tenant},
     grants::Lease,
+    key_counts::{KeyCounts, KeysInState},
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     migrate::{MigrationReport, newest_schema},
     revocations::{RevocationOutcome, RevocationRecord},
+    rotation::{Resealed, Sealing},
     scope_uses::ScopeUse,
+    sealed_rows::{SealedRow, Under},
     sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse},
     tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
     usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},

@@ -3,11 +3,16 @@
 //! Refuses to start under a wrong master key, and to open what was sealed for another place.
 
 mod data_keys;
+mod emergency;
 mod error;
 mod grant;
+mod inventory;
+mod long_work;
 mod open;
 mod roots;
+mod rotate;
 mod stop;
+mod verify;
 mod write;
 
 use std::{
@@ -22,9 +27,14 @@ use quick_cache::sync::Cache;
 
 use self::{data_keys::KeptKey, open::Place};
 pub use self::{
+    emergency::{Disconnected, Emergency},
     error::VaultError,
     grant::{GrantTokens, Held, Material},
+    inventory::{Canary, Inventory, MasterKeyUse, inventory},
+    long_work::{Fault, Faults, Progress, Step, Watch},
     roots::Rewrapped,
+    rotate::Rotated,
+    verify::Verified,
     write::{GrantChange, NewGrant},
 };
 use crate::{

@@ -6,6 +6,7 @@ use super::{
     Fence, Stamp, Store, StoreError, Tenant,
     attempts::{joined, parted},
     audit::record,
+    fence::Fenced,
     fenced_read, fenced_write, one,
     revocations::{RevocationRecord, queue},
     rows::{Columns, stored},
@@ -118,12 +119,15 @@ pub enum Removal {
 pub(super) const LOCK_KEY: &str = "UPDATE data_keys SET state = state \
      WHERE id = $1 AND tenant = $2 AND state = 'active' RETURNING id";
 
+/// The columns that [`credential`] reads, without the two sealed ones at the end.
 macro_rules! columns {
     () => {
         "id, upstream, tenant, label, kind, state, generation, hint, scopes, shortfalls, \
          expires_ms, created_ms, updated_ms"
     };
 }
+
+pub(super) use columns;
 
 impl Store {
     /// Stores a new credential (`replaces` none), or replaces the one with the same id whose
@@ -209,7 +213,8 @@ impl Store {
         })
     }
 
-    /// Deletes a credential, and queues what its provider is to be told.
+    /// Deletes a credential, and queues what its provider is to be told. [`StoreError::Conflict`]
+    /// when that is sealed under a data key that no longer seals.
     pub async fn delete_credential(
         &self,
         upstream: &UpstreamName,
@@ -224,6 +229,15 @@ impl Store {
         let detail = json!({ "upstream": upstream, "tenant": whose, "label": label,
             "revocation": revocation.is_some() });
         fenced_write!(self, Fence::Of(tenant), tx => {
+            // First of all, in the order in which a rotation takes keys and rows.
+            if let Some(revocation) = revocation {
+                tx.raise(Fence::Of(Tenant::Operator)).await?;
+                let (key, operator) = (revocation.data_key.to_string(), "operator");
+                if one!(tx, LOCK_KEY, key, operator).is_none() {
+                    return Err(StoreError::Conflict);
+                }
+                tx.raise(Fence::Of(tenant)).await?;
+            }
             match one!(tx, SQL, upstream.as_str(), &whose, label.as_str()) {
                 None => Removal::NotFound,
                 Some(row) => {

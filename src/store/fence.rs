@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, SqliteConnection};
 
 use super::StoreError;
 use crate::ids::{IdError, LicenseId};
@@ -52,6 +52,25 @@ impl fmt::Display for Fence {
             Self::Of(tenant) => tenant.fmt(f),
             Self::Whole => f.write_str("*"),
         }
+    }
+}
+
+/// A connection inside a transaction whose fence can be moved.
+pub(super) trait Fenced {
+    /// Moves it, until the transaction ends.
+    async fn raise(&mut self, fence: Fence) -> Result<(), StoreError>;
+}
+
+impl Fenced for PgConnection {
+    async fn raise(&mut self, fence: Fence) -> Result<(), StoreError> {
+        raise(self, fence).await
+    }
+}
+
+impl Fenced for SqliteConnection {
+    /// There is none.
+    async fn raise(&mut self, _: Fence) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 

@@ -1,7 +1,10 @@
 //! Sealed key material: root secrets and data keys. The store cannot open them.
 
+use serde_json::json;
+
 use super::{
-    Fence, Store, StoreError, Tenant, fenced_read, fenced_write, read, rows::Columns, run, write,
+    Fence, Stamp, Store, StoreError, Tenant, audit::record, fenced_read, fenced_write, read,
+    rows::Columns, run, write,
 };
 use crate::{clock::Timestamp, ids::DataKeyId};
 
@@ -42,7 +45,7 @@ impl DataKeyState {
         }
     }
 
-    fn parse(word: &str) -> Result<Self, StoreError> {
+    pub(super) fn parse(word: &str) -> Result<Self, StoreError> {
         [
             Self::Active,
             Self::DecryptOnly,
@@ -93,16 +96,23 @@ impl Store {
         })
     }
 
-    /// Replaces the sealed bytes of a root secret, if it is still sealed under `from`.
+    /// Replaces the sealed bytes of a root secret, if it is still sealed under `from`; was it?
     pub async fn rewrap_root_secret(
         &self,
         record: &RootSecretRecord,
         from: &str,
-    ) -> Result<(), StoreError> {
+        stamp: &Stamp,
+    ) -> Result<bool, StoreError> {
         const SQL: &str =
             "UPDATE root_secrets SET kek_id = $3, wrapped = $4 WHERE purpose = $1 AND kek_id = $2";
+        let detail = json!({ "from": from, "root_secret": record.purpose });
         write!(self, tx => {
-            run!(tx, SQL, &record.purpose, from, &record.master_key, record.wrapped.as_slice());
+            let changed = run!(tx, SQL, &record.purpose, from, &record.master_key,
+                record.wrapped.as_slice());
+            if changed > 0 {
+                record!(tx, stamp, "key.rewrap", &record.master_key, detail);
+            }
+            changed > 0
         })
     }
 
@@ -137,15 +147,17 @@ impl Store {
         })
     }
 
-    /// Data keys that are sealed under another master key than `master_key`, at most 200.
+    /// Data keys behind `after` that are sealed under another master key than `master_key`, at most
+    /// 50, in the order of ids.
     pub async fn data_keys_not_under(
         &self,
         master_key: &str,
+        after: &str,
     ) -> Result<Vec<DataKeyRecord>, StoreError> {
         const SQL: &str = "SELECT id, tenant, kek_id, state, wrapped, created_ms FROM data_keys \
-             WHERE kek_id <> $1 AND state <> 'destroyed' ORDER BY id LIMIT 200";
+             WHERE kek_id <> $1 AND id > $2 AND state <> 'destroyed' ORDER BY id LIMIT 50";
         fenced_read!(self, Fence::Whole, tx => {
-            let rows = sqlx::query(SQL).bind(master_key).fetch_all(&mut *tx).await?;
+            let rows = sqlx::query(SQL).bind(master_key).bind(after).fetch_all(&mut *tx).await?;
             rows.iter().map(data_key).collect::<Result<Vec<_>, _>>()?
         })
     }
@@ -161,17 +173,27 @@ impl Store {
         })
     }
 
-    /// Replaces the sealed bytes of a data key, if it is still sealed under `from`.
-    pub async fn rewrap_data_key(
+    /// Replaces the sealed bytes of data keys that are still sealed as `rows` says, each with the
+    /// master key it was under, all under `master_key` now; how many.
+    pub async fn rewrap_data_keys(
         &self,
-        record: &DataKeyRecord,
-        from: &str,
-    ) -> Result<(), StoreError> {
-        const SQL: &str =
-            "UPDATE data_keys SET kek_id = $3, wrapped = $4 WHERE id = $1 AND kek_id = $2";
-        fenced_write!(self, Fence::Of(record.tenant), tx => {
-            run!(tx, SQL, record.id.to_string(), from, &record.master_key,
-                record.wrapped.as_slice());
+        master_key: &str,
+        rows: &[(DataKeyRecord, String)],
+        stamp: &Stamp,
+    ) -> Result<u64, StoreError> {
+        const SQL: &str = "UPDATE data_keys SET kek_id = $3, wrapped = $4 \
+             WHERE id = $1 AND kek_id = $2 AND state <> 'destroyed'";
+        fenced_write!(self, Fence::Whole, tx => {
+            let mut changed = 0;
+            for (row, from) in rows {
+                changed += run!(tx, SQL, row.id.to_string(), from, master_key,
+                    row.wrapped.as_slice());
+            }
+            if changed > 0 {
+                let detail = json!({ "data_keys": changed });
+                record!(tx, stamp, "key.rewrap", master_key, detail);
+            }
+            changed
         })
     }
 }
@@ -185,7 +207,7 @@ fn root_secret(row: &impl Columns) -> Result<RootSecretRecord, StoreError> {
     })
 }
 
-fn data_key(row: &impl Columns) -> Result<DataKeyRecord, StoreError> {
+pub(super) fn data_key(row: &impl Columns) -> Result<DataKeyRecord, StoreError> {
     Ok(DataKeyRecord {
         id: row.parsed(0, "data_keys.id")?,
         tenant: row.parsed(1, "data_keys.tenant")?,

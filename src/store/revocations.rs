@@ -60,7 +60,7 @@ pub(super) const INSERT: &str = "INSERT INTO grant_revocations (id, subject, ups
      sealed, attempts, next_ms, created_ms, expires_ms) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
-/// Queues one, inside `write!`.
+/// Queues one, inside `write!` that holds its data key active.
 macro_rules! queue {
     ($tx:ident, $record:expr) => {{
         let record = $record;
@@ -82,6 +82,15 @@ macro_rules! queue {
 
 pub(super) use queue;
 
+/// The columns that [`revocation`] reads.
+macro_rules! columns {
+    () => {
+        "id, subject, upstream, data_key, sealed, attempts, next_ms, created_ms, expires_ms"
+    };
+}
+
+pub(super) use columns;
+
 impl Store {
     /// Revocations whose time has come, at most 20. Whoever tells a provider first moves `next` with
     /// [`Store::claim_revocation`], so that no two do.
@@ -89,9 +98,12 @@ impl Store {
         &self,
         now: Timestamp,
     ) -> Result<Vec<RevocationRecord>, StoreError> {
-        const SQL: &str = "SELECT id, subject, upstream, data_key, sealed, attempts, next_ms, \
-             created_ms, expires_ms FROM grant_revocations \
-             WHERE done_ms IS NULL AND next_ms <= $1 ORDER BY next_ms LIMIT 20";
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM grant_revocations \
+             WHERE done_ms IS NULL AND next_ms <= $1 ORDER BY next_ms LIMIT 20"
+        );
         read!(self, pool => {
             let rows = sqlx::query(SQL).bind(now.as_millis()).fetch_all(pool).await?;
             rows.iter().map(revocation).collect::<Result<Vec<_>, _>>()?
@@ -127,7 +139,7 @@ impl Store {
     }
 }
 
-fn revocation(row: &impl Columns) -> Result<RevocationRecord, StoreError> {
+pub(super) fn revocation(row: &impl Columns) -> Result<RevocationRecord, StoreError> {
     Ok(RevocationRecord {
         id: row.parsed(0, "grant_revocations.id")?,
         subject: row.text(1)?,

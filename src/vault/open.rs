@@ -7,9 +7,10 @@ use std::{
 
 use super::{Held, Material, PATIENCE, Remembered, Vault, VaultError, grant};
 use crate::{
-    crypto::{Context, Purpose, seal},
+    crypto::{Context, Purpose, SealError, seal},
     ids::DataKeyId,
     names::{Label, UpstreamName},
+    secret::SecretBytes,
     store::{CredentialInfo, CredentialKind, CredentialRecord, StoreError, Tenant},
     upstream::OpenedCredential,
 };
@@ -113,7 +114,7 @@ impl Vault {
         }
     }
 
-    async fn load(
+    pub(super) async fn load(
         &self,
         tenant: Tenant,
         upstream: &UpstreamName,
@@ -148,13 +149,8 @@ impl Vault {
     }
 
     pub(super) async fn open_record(&self, record: CredentialRecord) -> Result<Held, VaultError> {
-        let damaged = || VaultError::Damaged("credential");
-        let CredentialRecord { info, sealed, .. } = record;
-        let tag = seal::key_tag(&sealed).map_err(|_| damaged())?;
-        let key = self.key(DataKeyId::from_bytes(tag), info.tenant).await?;
-        let (tenant, row) = (info.tenant.to_string(), info.id.to_string());
-        let place = place_of(&info, &tenant, &row);
-        let secret = key.open(&place, &sealed).map_err(|_| damaged())?;
+        let secret = self.open_sealed(&record).await?;
+        let info = record.info;
         let material = match info.kind {
             CredentialKind::Static => Material::Static(Arc::new(OpenedCredential {
                 secret,
@@ -163,5 +159,21 @@ impl Vault {
             CredentialKind::Grant => Material::Grant(grant::decode(&secret, info.generation)?),
         };
         Ok(Held { info, material })
+    }
+
+    /// What is sealed in a row, whatever it is.
+    pub(super) async fn open_sealed(
+        &self,
+        record: &CredentialRecord,
+    ) -> Result<SecretBytes, VaultError> {
+        let CredentialRecord { info, sealed, .. } = record;
+        let tag = seal::key_tag(sealed).map_err(|error| match error {
+            SealError::Format => VaultError::Damaged("credential: not a known sealed format"),
+            SealError::Refused => VaultError::Damaged("credential"),
+        })?;
+        let key = self.key(DataKeyId::from_bytes(tag), info.tenant).await?;
+        let (tenant, row) = (info.tenant.to_string(), info.id.to_string());
+        let opened = key.open(&place_of(info, &tenant, &row), sealed);
+        opened.map_err(|_| VaultError::Damaged("credential"))
     }
 }

@@ -1,31 +1,37 @@
 //! Root secrets and canaries: the first thing that is read, and the proof that every master key is
 //! the right one.
 
-use super::{Vault, VaultError};
+use super::{
+    Vault, VaultError,
+    long_work::{Counter, Faults, Step, Watch},
+    verify::passing,
+};
 use crate::{
     clock::Clock,
     crypto::{Context, Purpose, RootSecret},
     entropy::Entropy,
     kms::{Keyring, KmsError},
-    store::{DataKeyRecord, RootSecretRecord, Store},
+    store::{DataKeyRecord, RootSecretRecord, Stamp, Store},
 };
 
 /// The purpose of the secret that everything is derived from.
 const ROOT: &str = "root";
 /// Each master key seals one of these, so that a wrong key is noticed before it is needed.
-const CANARY: &str = "canary/";
-const CANARY_TEXT: &[u8] = b"wicketgate canary";
+pub(super) const CANARY: &str = "canary/";
+pub(super) const CANARY_TEXT: &[u8] = b"wicketgate canary";
 
 /// What a rotation of the master key has sealed anew.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rewrapped {
     /// Root secrets.
     pub root_secrets: u64,
     /// Data keys.
     pub data_keys: u64,
+    /// Data keys that do not open and stay as they are.
+    pub faults: Faults,
 }
 
-fn place(purpose: &str) -> Context<'_> {
+pub(super) fn place(purpose: &str) -> Context<'_> {
     Context {
         purpose: Purpose::RootSecret,
         tenant: "operator",
@@ -122,44 +128,79 @@ async fn unwrap(
 }
 
 impl Vault {
-    /// Seals root secrets and data keys under the active master key. Records stay as they are.
+    pub(super) async fn check_root_secret(&self, row: &RootSecretRecord) -> Result<(), VaultError> {
+        let opened = unwrap(&self.keyring, row).await?;
+        let fits = match row.purpose.starts_with(CANARY) {
+            true => opened.expose() == CANARY_TEXT,
+            false => opened.expose().len() == 32,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(VaultError::Damaged("root secret"))
+        }
+    }
+
+    /// Seals root secrets and data keys under the active master key. Records stay as they are, and
+    /// so do canaries: each proves its own key.
     ///
-    /// Can be stopped and run again at any time. Afterwards no row needs another key.
-    pub async fn rewrap(&self) -> Result<Rewrapped, VaultError> {
+    /// Can be stopped and run again at any time; whoever reads meanwhile needs both keys. Afterwards
+    /// no row needs another key, unless there are faults.
+    ///
+    /// # Errors
+    /// When the store or a key service cannot be asked.
+    pub async fn rewrap(&self, actor: &str, watch: Watch<'_>) -> Result<Rewrapped, VaultError> {
         let mut report = Rewrapped::default();
+        let mut counter = Counter::new(watch, Step::Rewrap);
         let active = self.keyring.active().as_str();
         for row in self.store.root_secrets().await? {
             if row.master_key == active || row.purpose.starts_with(CANARY) {
                 continue;
             }
+            // Without it nothing works: no fault among others.
             let secret = unwrap(&self.keyring, &row).await?;
             let place = place(&row.purpose);
-            let wrapped = self.keyring.wrap(&place, secret.expose()).await?;
             let new = RootSecretRecord {
                 master_key: active.to_owned(),
-                wrapped,
+                wrapped: self.keyring.wrap(&place, secret.expose()).await?,
                 ..row.clone()
             };
-            self.store.rewrap_root_secret(&new, &row.master_key).await?;
-            report.root_secrets += 1;
+            let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
+            let changed = self.store.rewrap_root_secret(&new, &row.master_key, &stamp);
+            report.root_secrets += u64::from(changed.await?);
+            counter.add(1);
         }
-        // Each page leaves the query's result, so this ends; a failure ends it too.
+        let mut after = String::new();
         loop {
-            let page = self.store.data_keys_not_under(active).await?;
-            if page.is_empty() {
+            let page = self.store.data_keys_not_under(active, &after).await?;
+            let Some(last) = page.last() else {
                 return Ok(report);
-            }
+            };
+            after = last.id.to_string();
+            let mut anew = Vec::with_capacity(page.len());
             for row in page {
-                let new = DataKeyRecord {
-                    master_key: active.to_owned(),
-                    wrapped: self
-                        .wrap(row.tenant, row.id, &*self.unwrap_key(&row).await?)
-                        .await?,
-                    ..row.clone()
-                };
-                self.store.rewrap_data_key(&new, &row.master_key).await?;
-                report.data_keys += 1;
+                match self.wrapped_anew(&row).await {
+                    Ok(wrapped) => {
+                        let from = row.master_key.clone();
+                        anew.push((DataKeyRecord { wrapped, ..row }, from));
+                    }
+                    Err(error) if passing(&error) => return Err(error),
+                    Err(error) => report
+                        .faults
+                        .add("data_keys", row.id.to_string(), &error),
+                }
             }
+            // In the order in which a rotation of data keys takes them.
+            anew.sort_by_key(|(row, _)| (row.tenant, row.id));
+            let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
+            let changed = self.store.rewrap_data_keys(active, &anew, &stamp).await?;
+            report.data_keys += changed;
+            counter.add(changed);
         }
+    }
+
+    async fn wrapped_anew(&self, row: &DataKeyRecord) -> Result<Vec<u8>, VaultError> {
+        let key = self.unwrap_key(row).await?;
+        self.wrap(row.tenant, row.id, &key).await
     }
 }

@@ -160,9 +160,11 @@ async fn a_new_master_key_takes_over_and_the_old_one_can_go() {
     let expected = Rewrapped {
         root_secrets: 1,
         data_keys: 1,
+        faults: Faults::default(),
     };
-    assert_eq!(both.rewrap().await, Ok(expected));
-    assert_eq!(both.rewrap().await, Ok(Rewrapped::default()));
+    assert_eq!(both.rewrap("cli", &|_| ()).await, Ok(expected));
+    let again = both.rewrap("cli", &|_| ()).await;
+    assert_eq!(again, Ok(Rewrapped::default()));
     assert_eq!(world.record().await.sealed, sealed, "records stay");
 
     let new = world.vault(&[("b", 2)]).await.unwrap();

@@ -95,16 +95,34 @@ impl Vault {
             updated: self.clock.now(),
             ..granted(held.info.clone(), new)
         };
-        let record = self.sealed(info, &tokens_of(new)).await?;
-        let stored = self.store.renew_grant(&record, held.info.generation).await;
+        let stored = self.store_renewed(held, info, &tokens_of(new)).await;
         // What is remembered of it is too old now, whoever was faster.
         self.opened
             .remove(&self.place(held.info.tenant, &held.info.upstream));
-        match stored {
-            Ok(()) => Ok(GrantChange::Stored),
-            Err(StoreError::Conflict) => Ok(GrantChange::Superseded),
-            Err(error) => Err(error.into()),
+        stored
+    }
+
+    /// A data key that was rotated between sealing and storing is no reason to lose what renews a
+    /// grant: it may come only once.
+    async fn store_renewed(
+        &self,
+        held: &Held,
+        info: CredentialInfo,
+        tokens: &[u8],
+    ) -> Result<GrantChange, VaultError> {
+        for _ in 0..ATTEMPTS {
+            let record = self.sealed(info.clone(), tokens).await?;
+            match self.store.renew_grant(&record, held.info.generation).await {
+                Ok(()) => return Ok(GrantChange::Stored),
+                Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let active = self.store.active_data_key(info.tenant).await?;
+            if active.is_some_and(|key| key.id == record.data_key) {
+                return Ok(GrantChange::Superseded);
+            }
         }
+        Ok(GrantChange::Superseded)
     }
 
     /// Asks to be the one who renews; see [`crate::store::Store::lease_grant`].
@@ -163,23 +181,50 @@ impl Vault {
         label: &Label,
         actor: &str,
     ) -> Result<Removal, VaultError> {
-        let held = self.read_again(tenant, upstream).await;
-        let revocation = match held {
-            Ok(all) => match all.iter().find(|held| held.info.label == *label) {
-                Some(held) => self.revocation_of(held).await?,
-                None => None,
-            },
-            // What does not open cannot be told to its provider; it can be deleted.
-            Err(VaultError::Damaged(_) | VaultError::RolledBack) => None,
-            Err(error) => return Err(error),
-        };
-        let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
-        let deleted =
-            self.store
-                .delete_credential(upstream, tenant, label, revocation.as_ref(), &stamp);
-        let removal = deleted.await?;
-        self.forget();
-        Ok(removal)
+        let held = || self.read_again(tenant, upstream);
+        let done = self.disconnect(tenant, upstream, label, actor, held).await?;
+        Ok(done.0)
+    }
+
+    /// The same, with what tells the provider; `held` reads what the tenant has there.
+    pub(super) async fn disconnect<F>(
+        &self,
+        tenant: Tenant,
+        upstream: &UpstreamName,
+        label: &Label,
+        actor: &str,
+        held: impl Fn() -> F,
+    ) -> Result<(Removal, Option<RevocationId>), VaultError>
+    where
+        F: Future<Output = Result<Arc<[Arc<Held>]>, VaultError>>,
+    {
+        for _ in 0..ATTEMPTS {
+            let revocation = match held().await {
+                Ok(all) => match all.iter().find(|held| held.info.label == *label) {
+                    Some(held) => self.revocation_of(held).await?,
+                    None => None,
+                },
+                // What does not open cannot be told to its provider; it can be deleted.
+                Err(VaultError::Damaged(_) | VaultError::RolledBack) => None,
+                Err(error) => return Err(error),
+            };
+            let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
+            let revocation = revocation.as_ref();
+            let deleted =
+                self.store
+                    .delete_credential(upstream, tenant, label, revocation, &stamp);
+            match deleted.await {
+                // The operator's data key was rotated meanwhile.
+                Err(StoreError::Conflict) => {}
+                removal => {
+                    self.forget();
+                    let removal = removal?;
+                    let told = revocation.filter(|_| removal == Removal::Removed);
+                    return Ok((removal, told.map(|revocation| revocation.id)));
+                }
+            }
+        }
+        Err(StoreError::Conflict.into())
     }
 
     /// The token of a queued revocation.
