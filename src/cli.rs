@@ -19,6 +19,7 @@ pub mod migrate;
 pub mod new_file;
 pub mod open;
 pub mod output;
+pub mod seal;
 pub mod serve;
 pub mod session;
 pub mod tool;
@@ -80,6 +81,8 @@ enum Command {
     Credential(credential::CredentialCommand),
     #[command(subcommand)]
     Key(key::KeyCommand),
+    Seal(seal::SealArgs),
+    Unseal(seal::UnsealArgs),
     #[command(subcommand)]
     Tool(tool::ToolCommand),
     #[command(subcommand)]
@@ -127,7 +130,9 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Session(command) => session::run(desk, command).await,
         Command::Client(command) => client::run(desk, command).await,
         Command::Credential(command) => credential::run(desk, command).await,
-        Command::Key(command) => key::run(desk, &command),
+        Command::Key(command) => key::run(desk, command).await,
+        Command::Seal(args) => seal::seal(desk, args).await,
+        Command::Unseal(args) => seal::unseal(desk, args).await,
         Command::Tool(command) => tool::run(desk, command).await,
         Command::Config(command) => config::run(desk, &command),
         Command::Completions(args) => completions::run(&args, command_line()),

@@ -40,7 +40,7 @@ pub use self::{
 use crate::{
     auth::Principal,
     clock::SharedClock,
-    crypto::{CursorKey, FormKey, HandleKey, LogKey, Pepper, SuccessorKey},
+    crypto::{CursorKey, FormKey, HandleKey, LogKey, MasterKeyId, Pepper, SuccessorKey},
     entropy::SharedEntropy,
     ids::{CredentialId, DataKeyId},
     kms::Keyring,
@@ -126,6 +126,11 @@ impl Vault {
             clock,
             entropy,
         })
+    }
+
+    /// The master key that wraps.
+    pub fn active_master_key(&self) -> &MasterKeyId {
+        self.keyring.active()
     }
 
     /// Keys token digests.

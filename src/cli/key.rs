@@ -1,55 +1,38 @@
-//! `wicketgate key generate`: a new master key, on stdout or in a new file with mode 0600.
+//! `wicketgate key …`: master keys and the data keys under them. Shows no key but a new one.
 
-use std::path::PathBuf;
+mod destroy;
+mod faults;
+mod generate;
+mod progress;
+mod rewrap;
+mod rotate;
+mod status;
+mod verify;
 
-use clap::{Args, Subcommand};
-use serde_json::json;
+use clap::Subcommand;
 
-use super::{failure::Failure, new_file, open::Desk};
-use crate::{
-    crypto::generate_master_key_text,
-    secret::{Secret, SecretString},
-};
+pub use self::generate::key_file_text;
+use super::{failure::Failure, open::Desk};
 
-/// Make master keys
+/// Make, rotate, check and destroy keys, while gateways run
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    Generate(GenerateArgs),
-}
-
-/// Make a master key; then name it first in `keys:` of the configuration
-#[derive(Debug, Args)]
-pub struct GenerateArgs {
-    /// Write it to this new file (mode 0600) instead of standard output
-    #[arg(long, short, value_name = "FILE")]
-    out: Option<PathBuf>,
+    Generate(generate::GenerateArgs),
+    Status(status::StatusArgs),
+    Rotate(rotate::RotateArgs),
+    Rewrap(rewrap::RewrapArgs),
+    Verify(verify::VerifyArgs),
+    Destroy(destroy::DestroyArgs),
 }
 
 /// Runs the command.
-pub fn run(desk: &Desk, command: &KeyCommand) -> Result<(), Failure> {
-    let KeyCommand::Generate(args) = command;
-    let key = new_master_key(desk);
-    match &args.out {
-        Some(path) => {
-            new_file::create(path, 0o600, &format!("{}\n", key.expose()))?;
-            desk.output.show(
-                &json!({ "file": path }),
-                format_args!("wrote {}", path.display()),
-            );
-        }
-        None => desk
-            .output
-            .show(&json!({ "key": key.expose() }), key.expose()),
+pub async fn run(desk: &Desk, command: KeyCommand) -> Result<(), Failure> {
+    match command {
+        KeyCommand::Generate(args) => generate::run(desk, &args),
+        KeyCommand::Status(args) => status::run(desk, args).await,
+        KeyCommand::Rotate(args) => rotate::run(desk, args).await,
+        KeyCommand::Rewrap(args) => rewrap::run(desk, args).await,
+        KeyCommand::Verify(args) => verify::run(desk, args).await,
+        KeyCommand::Destroy(args) => destroy::run(desk, args).await,
     }
-    Ok(())
-}
-
-/// The text of a key file: the key and a newline.
-pub fn key_file_text(desk: &Desk) -> SecretString {
-    let key = new_master_key(desk);
-    Secret::new(format!("{}\n", key.expose()))
-}
-
-fn new_master_key(desk: &Desk) -> SecretString {
-    generate_master_key_text(&*desk.entropy)
 }

@@ -140,18 +140,7 @@ impl Desk {
     pub async fn open(&self) -> Result<Opened, Failure> {
         let loaded = self.load()?;
         let keyring = self.keyring(&loaded.config)?;
-        let store = self.connect(&loaded).await?;
-        match &loaded.config.store {
-            StoreConfig::Sqlite(_) => {
-                Box::pin(store.migrate(self.clock.now())).await?;
-            }
-            StoreConfig::Postgres(_) => {
-                if !store.pending().await?.steps.is_empty() {
-                    return Err(Failure::failed("the database lacks tables of this version")
-                        .fix("run `wicketgate migrate`"));
-                }
-            }
-        }
+        let store = self.prepared(&loaded).await?;
         let vault = Box::pin(Vault::bootstrap(
             store.clone(),
             keyring,
@@ -164,6 +153,23 @@ impl Desk {
             store,
             vault,
         })
+    }
+
+    /// The database at this version's tables, for what must work without any key.
+    pub async fn prepared(&self, loaded: &Loaded) -> Result<Store, Failure> {
+        let store = self.connect(loaded).await?;
+        match &loaded.config.store {
+            StoreConfig::Sqlite(_) => {
+                Box::pin(store.migrate(self.clock.now())).await?;
+            }
+            StoreConfig::Postgres(_) => {
+                if !store.pending().await?.steps.is_empty() {
+                    return Err(Failure::failed("the database lacks tables of this version")
+                        .fix("run `wicketgate migrate`"));
+                }
+            }
+        }
+        Ok(store)
     }
 
     /// The secret of this upstream, where it stands outside the credential store.

@@ -185,9 +185,7 @@ impl Vault {
                         anew.push((DataKeyRecord { wrapped, ..row }, from));
                     }
                     Err(error) if passing(&error) => return Err(error),
-                    Err(error) => report
-                        .faults
-                        .add("data_keys", row.id.to_string(), &error),
+                    Err(error) => report.faults.add("data_keys", row.id.to_string(), &error),
                 }
             }
             // In the order in which a rotation of data keys takes them.

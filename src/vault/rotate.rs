@@ -155,7 +155,9 @@ impl Vault {
     ) -> Result<(), VaultError> {
         let mut after = String::new();
         loop {
-            let page = self.store.sealed_credentials(whose, Under::Outdated, &after);
+            let page = self
+                .store
+                .sealed_credentials(whose, Under::Outdated, &after);
             let page = page.await?;
             let Some(last) = page.last() else {
                 return Ok(());

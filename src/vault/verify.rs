@@ -126,7 +126,9 @@ impl Vault {
 fn names(key: DataKeyId, sealed: &[u8]) -> Result<(), VaultError> {
     match seal::key_tag(sealed) {
         Ok(tag) if tag == *key.as_bytes() => Ok(()),
-        Ok(_) => Err(VaultError::Damaged("it names another data key than its row")),
+        Ok(_) => Err(VaultError::Damaged(
+            "it names another data key than its row",
+        )),
         Err(_) => Err(VaultError::Damaged("not a sealed value of a known format")),
     }
 }

@@ -182,7 +182,9 @@ impl Vault {
         actor: &str,
     ) -> Result<Removal, VaultError> {
         let held = || self.read_again(tenant, upstream);
-        let done = self.disconnect(tenant, upstream, label, actor, held).await?;
+        let done = self
+            .disconnect(tenant, upstream, label, actor, held)
+            .await?;
         Ok(done.0)
     }
 
@@ -210,9 +212,9 @@ impl Vault {
             };
             let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
             let revocation = revocation.as_ref();
-            let deleted =
-                self.store
-                    .delete_credential(upstream, tenant, label, revocation, &stamp);
+            let deleted = self
+                .store
+                .delete_credential(upstream, tenant, label, revocation, &stamp);
             match deleted.await {
                 // The operator's data key was rotated meanwhile.
                 Err(StoreError::Conflict) => {}
