@@ -10,6 +10,7 @@ mod issuer;
 mod keys;
 mod provider;
 mod request;
+mod scopes;
 mod tool;
 mod upstream;
 

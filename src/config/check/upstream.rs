@@ -8,7 +8,7 @@ use super::{
         findings::{Findings, Spot},
         rest::RestConfig,
     },
-    Scope, base_url, header, secret, tool, visible,
+    Scope, base_url, header, scopes, secret, tool, visible,
 };
 
 /// Most attempts after the first.
@@ -29,6 +29,7 @@ pub(super) fn check_all(config: &Config, scope: &Scope<'_>, findings: &mut Findi
         };
         let at = at.key("rest");
         check(rest, config, scope, &at, findings);
+        scopes::check(rest, config, scope, &at, findings);
         for (i, tool) in rest.tools.iter().enumerate() {
             let at = at.key("tools").index(i);
             if let Some(first) = tools.get(tool.name.as_str()) {

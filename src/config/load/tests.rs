@@ -2,6 +2,7 @@
 
 mod access;
 mod providers;
+mod scopes;
 mod whole;
 
 use std::{fs, path::PathBuf};
@@ -308,7 +309,7 @@ fn upstreams_are_checked() {
         "header: X-Key,",
         "header: X-Key, bearer: {},",
         9,
-        "exactly one of `header`",
+        "exactly one kind",
     );
     one(
         "header: X-Key,",
