@@ -5,6 +5,7 @@
 pub mod link;
 pub mod need;
 pub mod sites;
+pub mod uses;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ pub use self::{
     link::Link,
     need::{ConnectionNeeded, ObtainError, Reason},
     sites::{AccountSite, AccountSites, SiteFault},
+    uses::Uses,
 };
 use crate::{
     auth::Principal,
@@ -47,6 +49,7 @@ pub struct Connections {
     entropy: SharedEntropy,
     origin: String,
     sites: ArcSwap<AccountSites>,
+    uses: Uses,
 }
 
 impl Connections {
@@ -58,6 +61,7 @@ impl Connections {
             entropy: parts.entropy,
             origin: parts.origin,
             sites: ArcSwap::from_pointee(parts.sites),
+            uses: Uses::default(),
         }
     }
 
@@ -69,6 +73,11 @@ impl Connections {
     /// The upstreams whose accounts are connected.
     pub fn sites(&self) -> Arc<AccountSites> {
         self.sites.load_full()
+    }
+
+    /// Which scopes calls need.
+    pub const fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// Seals and opens links.

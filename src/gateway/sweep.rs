@@ -18,6 +18,8 @@ const KEPT_SESSIONS: Duration = Duration::from_hours(30 * 24);
 const UNUSED_CLIENT: Duration = Duration::from_hours(24);
 /// A registered client without a living session is kept so long.
 const IDLE_CLIENT: Duration = Duration::from_hours(90 * 24);
+/// That a scope was needed is kept so long, for `scope report`.
+const KEPT_SCOPE_USES: Duration = Duration::from_hours(400 * 24);
 
 /// When sessions were last looked through, in milliseconds.
 pub(super) struct LastPrune(AtomicI64);
@@ -66,11 +68,13 @@ impl Gateway {
             .prune_sessions(before(now, KEPT_TOKENS), before(now, KEPT_SESSIONS))
             .await?;
         let (unused, idle) = (before(now, UNUSED_CLIENT), before(now, IDLE_CLIENT));
-        Ok(sessions + store.prune_clients(unused, idle).await?)
+        let uses = store.prune_scope_uses(before(now, KEPT_SCOPE_USES)).await?;
+        Ok(sessions + uses + store.prune_clients(unused, idle).await?)
     }
 
-    /// Writes what sessions did; to be called every few seconds.
+    /// Writes what sessions did and which scopes calls needed; to be called every few seconds.
     pub async fn write_activity(&self) {
         self.authenticator.write_activity().await;
+        self.connections.uses().write(&self.store).await;
     }
 }

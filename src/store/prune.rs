@@ -30,6 +30,9 @@ const EXPIRED: &str = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessio
      WHERE s.expires_ms < $1 AND NOT EXISTS (SELECT 1 FROM session_tokens t \
      WHERE t.session_id = s.id) LIMIT 5000)";
 
+const SCOPE_USES: &str = "DELETE FROM scope_uses WHERE (tenant, upstream, scope) IN \
+     (SELECT tenant, upstream, scope FROM scope_uses WHERE last_ms < $1 LIMIT 5000)";
+
 impl Store {
     /// Removes codes, tokens, assertions that expired before `before`, and sessions that ended or
     /// expired before `sessions_before`; how many rows. At most 500,000 of each at once.
@@ -55,6 +58,21 @@ impl Store {
             run!(tx, ATTEMPTS, before.as_millis())
         })?;
         Ok(removed + attempts)
+    }
+
+    /// Forgets scopes that no call needed since `before`; how many. At most 500,000 at once.
+    pub async fn prune_scope_uses(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        for _ in 0..ROUNDS {
+            let rows = fenced_write!(self, Fence::Whole, tx => {
+                run!(tx, SCOPE_USES, before.as_millis())
+            })?;
+            removed += rows;
+            if rows < BATCH {
+                break;
+            }
+        }
+        Ok(removed)
     }
 
     async fn remove(&self, statement: &'static str, before: Timestamp) -> Result<u64, StoreError> {
