@@ -19,6 +19,8 @@ pub mod migrate;
 pub mod new_file;
 pub mod open;
 pub mod output;
+pub mod process;
+pub mod scope;
 pub mod seal;
 pub mod serve;
 pub mod session;
@@ -80,6 +82,8 @@ enum Command {
     #[command(subcommand)]
     Credential(credential::CredentialCommand),
     #[command(subcommand)]
+    Scope(scope::ScopeCommand),
+    #[command(subcommand)]
     Key(key::KeyCommand),
     Seal(seal::SealArgs),
     Unseal(seal::UnsealArgs),
@@ -133,6 +137,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Key(command) => key::run(desk, command).await,
         Command::Seal(args) => seal::seal(desk, args).await,
         Command::Unseal(args) => seal::unseal(desk, args).await,
+        Command::Scope(command) => scope::run(desk, command).await,
         Command::Tool(command) => tool::run(desk, command).await,
         Command::Config(command) => config::run(desk, &command),
         Command::Completions(args) => completions::run(&args, command_line()),

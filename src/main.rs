@@ -1,4 +1,4 @@
-//! The `wicketgate` program: allocator, runtime, panic hook, exit code.
+//! The `wicketgate` program: closed memory, allocator, runtime, panic hook, exit code.
 
 use std::{io::Write, panic, process::ExitCode};
 
@@ -15,6 +15,10 @@ fn main() -> ExitCode {
             .unwrap_or_default();
         let _ = writeln!(std::io::stderr(), "error: internal error at {place}");
     }));
+    // Before any secret is read.
+    if let Err(fault) = wicketgate::cli::process::close_memory() {
+        let _ = writeln!(std::io::stderr(), "warning: {fault}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
