@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wicketgate::{
     clock::{SharedClock, SystemClock, Timestamp},
-    config::{self, Environment},
+    config::{self, Environment, secrets::configured_secrets},
     crypto::{LicenseKey, MasterKey, Pepper, TokenDigest, generate_master_key_text},
     egress,
     entropy::{OsEntropy, SharedEntropy},
@@ -22,6 +22,7 @@ use wicketgate::{
     ids::LicenseId,
     kms::Keyring,
     license::{License, LicenseStatus},
+    secret::SecretString,
     serve::{self, ConfigSource, Running},
     store::{KeyChange, KeyRecord, Stamp, Store, StoreTarget, Tenant},
     vault::Vault,
@@ -43,6 +44,12 @@ pub(crate) struct Setup {
     pub(crate) rest: String,
     /// YAML of further tools, indented by eight.
     pub(crate) tools: String,
+    /// YAML of further upstreams, indented by two.
+    pub(crate) upstreams: String,
+    /// What the configuration finds in the environment.
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// The text of the master key, for a second gateway over the same store.
+    pub(crate) master_key: SecretString,
     /// YAML inside `listen:`, indented by two.
     pub(crate) listen: String,
     /// Further top-level YAML.
@@ -63,10 +70,22 @@ impl Default for Setup {
                     .into(),
             rest: "      limit: 10000/s\n".into(),
             tools: String::new(),
+            upstreams: String::new(),
+            environment: Vec::new(),
+            master_key: generate_master_key_text(&OsEntropy),
             listen: String::new(),
             more: String::new(),
             waits: serve::Waits::default(),
         }
+    }
+}
+
+impl Setup {
+    fn environment(&self) -> Environment {
+        let fixed = [("KEY", "the vault gets its own"), ("LISTEN", "")];
+        let own = self.environment.iter();
+        let own = own.map(|(name, value)| (*name, value.as_str()));
+        Environment::from_map(fixed.into_iter().chain(own))
     }
 }
 
@@ -128,16 +147,15 @@ impl TestGateway {
         let entropy: SharedEntropy = Arc::new(OsEntropy);
         let config_path = home.path().join("wicketgate.yaml");
         std::fs::write(&config_path, yaml(&setup, upstream.address)).unwrap();
-        let environment =
-            Environment::from_map([("KEY", "the vault below gets its own"), ("LISTEN", "")]);
+        let environment = setup.environment();
         let loaded = config::load(&config_path, &environment).unwrap_or_else(|e| panic!("{e}"));
+        let configured = configured_secrets(&loaded.config, &config_path, &environment).unwrap();
 
         let store = Store::open(&setup.target).await.unwrap();
         store.migrate(setup.clock.now()).await.unwrap();
-        let text = generate_master_key_text(&*entropy);
         let id: wicketgate::crypto::MasterKeyId = "test".parse().unwrap();
         let keyring = Keyring::local(
-            vec![(id.clone(), MasterKey::parse(&text).unwrap())],
+            vec![(id.clone(), MasterKey::parse(&setup.master_key).unwrap())],
             &entropy,
         )
         .unwrap();
@@ -149,7 +167,7 @@ impl TestGateway {
         )
         .await
         .unwrap();
-        let secret = wicketgate::secret::SecretString::new(SECRET.to_owned());
+        let secret = SecretString::new(SECRET.to_owned());
         vault
             .put(Tenant::Operator, &"up".parse().unwrap(), &secret, "test")
             .await
@@ -158,7 +176,7 @@ impl TestGateway {
         let log = Lines::default();
         let gateway = Gateway::build(GatewayParts {
             config: loaded.config,
-            configured: std::collections::HashMap::new(),
+            configured,
             store: store.clone(),
             vault,
             clock: Arc::clone(&setup.clock),
@@ -285,12 +303,13 @@ impl TestGateway {
 
     /// Reads the file again and serves it, as SIGHUP would.
     pub(crate) fn reload(&self) -> Result<(), String> {
-        let environment = Environment::from_map([("KEY", "x")]);
+        let environment = self.setup_yaml.environment();
         let loaded =
             config::load(&self.config_path, &environment).map_err(|error| error.to_string())?;
+        let secrets = configured_secrets(&loaded.config, &self.config_path, &environment);
         let gateway = self.running().gateway();
         gateway
-            .reload(loaded.config, &std::collections::HashMap::new())
+            .reload(loaded.config, &secrets.map_err(|error| error.to_string())?)
             .map(|_| ())
             .map_err(|error| error.to_string())
     }
@@ -326,6 +345,7 @@ pub(crate) fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
         tools,
         listen,
         more,
+        upstreams,
         ..
     } = setup;
     format!(
@@ -403,6 +423,6 @@ listen:
               name: {{ type: string, minLength: 1, maxLength: 64 }}
               qty: {{ type: integer, minimum: 0, maximum: 1000000 }}
               meta: {{ type: object }}
-{tools}"#
+{tools}{upstreams}"#
     )
 }
