@@ -2,9 +2,13 @@
 //!
 //! Gives one only to a proven caller, and only that caller's license's own or the operator's.
 
+mod accounts;
+mod ask;
+pub mod consent;
 pub mod link;
 pub mod need;
 pub mod sites;
+mod token_endpoint;
 pub mod uses;
 
 use std::sync::Arc;
@@ -12,9 +16,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 pub use self::{
+    ask::AskFault,
+    consent::{Came, ConsentError, Finished, Wish},
     link::Link,
     need::{ConnectionNeeded, ObtainError, Reason},
     sites::{AccountSite, AccountSites, SiteFault},
+    token_endpoint::TokenError,
     uses::Uses,
 };
 use crate::{
@@ -22,20 +29,25 @@ use crate::{
     clock::SharedClock,
     crypto::HandleKey,
     entropy::SharedEntropy,
+    ids::ReplicaId,
     names::Label,
-    store::CredentialState,
+    store::{CredentialState, Store},
     upstream::{Account, BoundTool, OpenedCredential, Source},
     vault::{Held, Material, Vault},
 };
 
 /// What connections are made of.
 pub struct ConnectParts {
+    /// Where consents that were begun are.
+    pub store: Store,
     /// Keeps and opens.
     pub vault: Arc<Vault>,
     /// Judges expiry.
     pub clock: SharedClock,
     /// Makes handles and states.
     pub entropy: SharedEntropy,
+    /// Who we are among those who may renew the same grant.
+    pub replica: ReplicaId,
     /// Where our own pages are: `https://mcp.example.com`.
     pub origin: String,
     /// The upstreams whose accounts are connected.
@@ -44,6 +56,7 @@ pub struct ConnectParts {
 
 /// Finds the credential of a call.
 pub struct Connections {
+    store: Store,
     vault: Arc<Vault>,
     clock: SharedClock,
     entropy: SharedEntropy,
@@ -56,6 +69,7 @@ impl Connections {
     /// From its parts. Sends nothing.
     pub fn new(parts: ConnectParts) -> Self {
         Self {
+            store: parts.store,
             vault: parts.vault,
             clock: parts.clock,
             entropy: parts.entropy,

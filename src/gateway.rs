@@ -130,9 +130,11 @@ impl Gateway {
         watcher.look().await;
 
         let connections = Arc::new(Connections::new(ConnectParts {
+            store: store.clone(),
             vault: Arc::clone(&vault),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
+            replica,
             origin: config.public_origin(),
             sites: account_sites(&config, &configured)?,
         }));
@@ -232,6 +234,11 @@ impl Gateway {
     /// Hears of changes until told to stop.
     pub async fn watch(&self, stop: CancellationToken) {
         self.watcher.run(stop).await;
+    }
+
+    /// The accounts that licenses connect.
+    pub const fn connections(&self) -> &Arc<Connections> {
+        &self.connections
     }
 
     /// The authorization server.

@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use url::Url;
+
 use crate::{
-    config::{Config, secrets::ConfiguredSecrets},
+    config::{Config, provider::Provider, secrets::ConfiguredSecrets},
+    egress::{EgressClient, EgressProfile, Scheme},
     names::UpstreamName,
     secret::SecretString,
     upstream::Account,
@@ -21,6 +24,13 @@ pub struct AccountSite {
     pub client_id: String,
     /// Our secret there.
     pub client_secret: Option<SecretString>,
+    /// Whose accounts, with all addresses.
+    pub provider: Provider,
+    /// The way to the provider, and to nobody in the operator's networks who is not listed.
+    pub egress: EgressClient,
+    /// Where the provider sends browsers back: one place for each upstream, so that no answer of
+    /// one provider passes for another's.
+    pub redirect_uri: Url,
 }
 
 /// All of them, by name.
@@ -50,9 +60,19 @@ pub fn account_sites(
         let Some(account) = credential.and_then(|credential| credential.account.as_ref()) else {
             continue;
         };
+        let fault = |fault: String| SiteFault {
+            upstream: name.clone(),
+            fault,
+        };
         let secret = secrets
             .get(name)
             .and_then(|secrets| secrets.client.as_ref());
+        let provider = config
+            .provider(&account.provider)
+            .map_err(|error| fault(error.to_string()))?;
+        let redirect_uri = format!("{}/connect/callback/{name}", config.public_origin());
+        let redirect_uri = Url::parse(&redirect_uri)
+            .map_err(|_| fault("`public_url` is not an address".to_owned()))?;
         let site = AccountSite {
             name: name.clone(),
             title: upstream.title.clone().unwrap_or_else(|| name.to_string()),
@@ -60,8 +80,23 @@ pub fn account_sites(
             client_id: account.client_id.clone(),
             // Another holder of the same secret, which each wipes for itself.
             client_secret: secret.map(|secret| SecretString::new(secret.expose().clone())),
+            egress: way_to(&provider).map_err(|error| fault(error.to_string()))?,
+            provider,
+            redirect_uri,
         };
         sites.insert(name.clone(), Arc::new(site));
     }
     Ok(sites)
+}
+
+fn way_to(provider: &Provider) -> Result<EgressClient, crate::egress::EgressSetupError> {
+    let scheme = match provider.token_url.scheme() {
+        "http" => Scheme::Http,
+        _ => Scheme::Https,
+    };
+    EgressClient::for_upstream(&EgressProfile {
+        allow_special_use: provider.allow_special_use.clone(),
+        idle_per_host: 4,
+        ..EgressProfile::new(scheme)
+    })
 }

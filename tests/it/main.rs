@@ -13,6 +13,7 @@
 mod cancellation;
 mod cli;
 mod config_files;
+mod connections;
 mod daily_quota;
 mod doctor;
 mod doctor_breaks;
