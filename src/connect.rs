@@ -112,6 +112,7 @@ impl Connections {
             Source::None => Ok(None),
             Source::Configured(credential) => Ok(Some(Arc::clone(credential))),
             Source::Stored => Ok(Some(self.vault.open(caller, &tool.site.name).await?)),
+            Source::Minted(_) => Err(ObtainError::ProviderUnavailable),
             Source::Account(account) => self.account(caller, tool, account, chosen).await.map(Some),
         }
     }

@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use super::open::Desk;
 use crate::{
-    config::{Config, UpstreamConfig},
+    config::{Config, UpstreamConfig, secrets::UpstreamSecrets},
     egress::install_tls_provider,
     names::UpstreamName,
     schema::OutputSchema,
-    secret::SecretString,
     upstream::{
         BoundTool, OpenedCredential,
         answer::OutputCheck,
@@ -22,25 +21,29 @@ use crate::{
 /// nothing; without the secret nothing can be sent that needs it.
 pub fn tools(
     desk: &Desk,
-    name: &UpstreamName,
-    config: &UpstreamConfig,
-    configured: Option<&SecretString>,
+    config: &Config,
+    (name, upstream): (&UpstreamName, &UpstreamConfig),
+    secrets: &UpstreamSecrets,
 ) -> Result<Vec<BoundTool>, BindFault> {
     install_tls_provider();
+    let provider_header = config.provider_header(upstream);
     let parts = KindParts {
-        configured: configured.map(OpenedCredential::configured),
+        configured: secrets.value.as_ref().map(OpenedCredential::configured),
+        client_secret: secrets.client.as_ref(),
+        provider_header: provider_header.as_ref().map(http::HeaderName::as_str),
         clock: Arc::clone(&desk.clock),
         entropy: Arc::clone(&desk.entropy),
         previous: None,
         compile_output: &compile_output,
     };
-    bind(name, config, &parts)
+    bind(name, upstream, &parts)
 }
 
 /// What of the configuration's upstreams the gateway would refuse, in words.
 pub fn faults(desk: &Desk, config: &Config) -> Vec<String> {
     let fault = |(name, upstream)| {
-        let fault = tools(desk, name, upstream, None).err()?;
+        let none = UpstreamSecrets::default();
+        let fault = tools(desk, config, (name, upstream), &none).err()?;
         Some(format!("upstreams.{name}: {fault}"))
     };
     config.upstreams.iter().filter_map(fault).collect()

@@ -9,8 +9,9 @@ use super::{failure::Failure, output::Output};
 use crate::{
     clock::{SharedClock, SystemClock},
     config::{
-        self, Config, Loaded, SecretSource, StoreConfig, environment::Environment,
-        secrets::resolve_secret,
+        self, Config, Loaded, SecretSource, StoreConfig,
+        environment::Environment,
+        secrets::{UpstreamSecrets, client_secret, resolve_secret},
     },
     crypto::{KeyringError, MasterKeyId},
     entropy::{OsEntropy, SharedEntropy},
@@ -172,24 +173,30 @@ impl Desk {
         Ok(store)
     }
 
-    /// The secret of this upstream, where it stands outside the credential store.
+    /// The secrets of this upstream that stand outside the credential store.
     pub fn configured(
         &self,
         config: &Config,
         upstream: &UpstreamName,
-    ) -> Result<Option<SecretString>, Failure> {
-        let source = config
+    ) -> Result<UpstreamSecrets, Failure> {
+        let credential = config
             .upstreams
             .get(upstream)
-            .and_then(|upstream| upstream.rest.as_ref()?.credential.as_ref()?.value.as_ref());
-        let Some(source) = source else {
-            return Ok(None);
+            .and_then(|upstream| upstream.rest.as_ref()?.credential.as_ref());
+        let Some(credential) = credential else {
+            return Ok(UpstreamSecrets::default());
         };
-        let secret = self.resolve(
-            &format!("upstreams.{upstream}.rest.credential.value"),
-            source,
-        )?;
-        Ok(Some(secret))
+        let read = |source: Option<&SecretSource>, key: &str| {
+            let place = format!("upstreams.{upstream}.rest.credential.{key}");
+            source
+                .map(|source| self.resolve(&place, source))
+                .transpose()
+        };
+        let (client, key) = client_secret(credential);
+        Ok(UpstreamSecrets {
+            value: read(credential.value.as_ref(), "value")?,
+            client: read(client, key)?,
+        })
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -115,9 +115,7 @@ pub fn configured_secrets(
 }
 
 /// Where the client's secret is, in kinds that have one beside the credential's own.
-pub(super) fn client_secret(
-    credential: &CredentialConfig,
-) -> (Option<&SecretSource>, &'static str) {
+pub fn client_secret(credential: &CredentialConfig) -> (Option<&SecretSource>, &'static str) {
     if let Some(account) = &credential.account {
         (account.client_secret.as_ref(), "account.client_secret")
     } else if let Some(amazon) = &credential.login_with_amazon {

@@ -4,6 +4,7 @@
 //! Refuses `none`, every shared-secret algorithm and `crit` whatever the caller says, and never
 //! looks at a key or an address that the token itself brings along.
 
+pub mod assertion;
 pub mod keys;
 
 use std::time::Duration;

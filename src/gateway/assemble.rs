@@ -83,7 +83,13 @@ pub(super) fn serving(
         let secret = configured
             .get(name)
             .and_then(|secrets| secrets.value.as_ref());
+        let client_secret = configured
+            .get(name)
+            .and_then(|secrets| secrets.client.as_ref());
+        let provider_header = config.provider_header(upstream);
         let parts = KindParts {
+            client_secret,
+            provider_header: provider_header.as_ref().map(http::HeaderName::as_str),
             configured: secret.map(OpenedCredential::configured),
             clock: Arc::clone(shared.clock),
             entropy: Arc::clone(shared.entropy),

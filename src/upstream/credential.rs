@@ -1,21 +1,33 @@
-//! A credential and how it is put on a request.
+//! A credential and how it is put on a request. A kind is one file that implements [`Attach`], and
+//! [`Mint`] where the secret only buys a token, and one line of [`KINDS`].
 //!
 //! It goes to the upstream's own origin or nowhere; that is checked here once more, independently
-//! of how the request was built.
+//! of how the request was built and before any kind sees it.
 
-use std::sync::Arc;
+mod account;
+mod basic;
+mod bearer;
+mod client_credentials;
+mod echo;
+mod header;
+mod login_with_amazon;
+pub mod mint;
+mod query;
+mod service_account;
+mod sigv4;
 
-use data_encoding::BASE64;
-use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
-use memchr::memmem;
-use percent_encoding::percent_encode;
-use zeroize::Zeroizing;
+use std::{fmt, sync::Arc};
 
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use url::Url;
+
+use self::mint::Mint;
 use super::{
     Preview, UpstreamError,
-    request::{BaseUrl, FilledRequest, RESERVED, is_reserved},
+    request::{BaseUrl, FilledRequest},
 };
 use crate::{
+    clock::Timestamp,
     config::CredentialConfig,
     secret::{SecretBytes, SecretString},
 };
@@ -23,24 +35,156 @@ use crate::{
 /// What stands for a secret in a preview.
 const MASK: &str = "***";
 
-/// A shorter secret is not looked for in answers: it would be found by chance.
-const SHORTEST_SOUGHT: usize = 8;
+/// Every kind. The first that finds itself in the configuration is it.
+const KINDS: [fn(&Given<'_>) -> Kinds; 9] = [
+    header::read,
+    query::read,
+    bearer::read,
+    basic::read,
+    sigv4::read,
+    client_credentials::read,
+    service_account::read,
+    login_with_amazon::read,
+    account::read,
+];
+
+/// How a kind of credential is put on a request.
+trait Attach: Send + Sync {
+    /// Puts the secret on a request that is complete otherwise. Its origin has been checked.
+    fn put_on(
+        &self,
+        request: &mut FilledRequest,
+        credential: &OpenedCredential,
+        now: Timestamp,
+    ) -> Result<(), UpstreamError>;
+
+    /// Does an answer hold the secret in a form that only this kind sends?
+    fn form_is_in(&self, _answer: &[u8], _secret: &[u8]) -> bool {
+        false
+    }
+
+    /// Why this is hardly what the operator meant.
+    fn doubt(&self, _secret: &str) -> Option<SecretFault> {
+        None
+    }
+
+    /// The headers it sets: no tool may.
+    fn headers(&self) -> &[HeaderName] {
+        &[]
+    }
+
+    /// The query parameter it sets: no tool may.
+    fn query(&self) -> Option<&str> {
+        None
+    }
+
+    /// Shows in a preview where the secret would be.
+    fn mark(&self, preview: &mut Preview);
+}
+
+/// What a kind reads.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    /// `credential:`
+    pub config: &'a CredentialConfig,
+    /// The client's secret, in kinds that have one beside the credential's own. None where nothing
+    /// will be sent.
+    pub client_secret: Option<&'a SecretString>,
+    /// The header that the provider of connected accounts has its tokens sent in.
+    pub provider_header: Option<&'a str>,
+}
+
+/// What a kind makes of its configuration.
+pub struct Kind {
+    attach: Arc<dyn Attach>,
+    mint: Option<Arc<dyn Mint>>,
+}
+
+/// Nothing when the configuration is not of this kind.
+type Kinds = Option<Result<Kind, CredentialFault>>;
+
+impl Kind {
+    /// Reads `credential:`; exactly one of the kinds.
+    pub fn from_config(given: &Given<'_>) -> Result<Self, CredentialFault> {
+        let mut found = KINDS.iter().filter_map(|read| read(given));
+        match (found.next(), found.next()) {
+            (Some(kind), None) => kind,
+            _ => Err(CredentialFault("write exactly one kind of credential")),
+        }
+    }
+
+    /// How what is sent is put on a request.
+    pub fn usage(&self) -> CredentialUse {
+        CredentialUse(Arc::clone(&self.attach))
+    }
+
+    /// How what is sent is bought; none: the secret itself is sent, or proven.
+    pub fn mint(&self) -> Option<&Arc<dyn Mint>> {
+        self.mint.as_ref()
+    }
+
+    /// Can this secret be used? Tried as it would be, without sending anything.
+    pub fn try_secret(&self, secret: &SecretString, now: Timestamp) -> Result<(), SecretFault> {
+        let opened = OpenedCredential {
+            secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
+            generation: 0,
+        };
+        if let Some(mint) = &self.mint {
+            return mint
+                .order(&opened, now)
+                .map(drop)
+                .map_err(|fault| SecretFault(fault.0));
+        }
+        let mut request = FilledRequest {
+            method: Method::GET,
+            url: Url::parse("https://api.invalid/")
+                .map_err(|_| SecretFault("it cannot be tried"))?,
+            headers: HeaderMap::new(),
+            body: None,
+        };
+        if opened.secret.expose().is_empty() {
+            return Err(SecretFault("it is empty"));
+        }
+        self.attach
+            .put_on(&mut request, &opened, now)
+            .map_err(|_| {
+                SecretFault(
+                    "it holds spaces, line breaks or characters that cannot be sent this way",
+                )
+            })?;
+        self.attach.doubt(secret.expose()).map_or(Ok(()), Err)
+    }
+
+    fn new(attach: impl Attach + 'static) -> Self {
+        Self {
+            attach: Arc::new(attach),
+            mint: None,
+        }
+    }
+
+    fn boxed(attach: Box<dyn Attach>) -> Self {
+        Self {
+            attach: attach.into(),
+            mint: None,
+        }
+    }
+
+    fn minted(attach: Box<dyn Attach>, mint: impl Mint + 'static) -> Self {
+        Self {
+            attach: attach.into(),
+            mint: Some(Arc::new(mint)),
+        }
+    }
+}
+
+/// Why a secret is not one of this kind. Holds nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SecretFault(pub &'static str);
 
 /// How an upstream wants its credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CredentialUse {
-    /// As the value of a header.
-    Header(HeaderName),
-    /// As the value of a query parameter.
-    Query(String),
-    /// `Authorization: Bearer …`
-    Bearer,
-    /// `Authorization: Basic …`, the secret being the password.
-    Basic {
-        /// The user name.
-        username: String,
-    },
-}
+#[derive(Clone)]
+pub struct CredentialUse(Arc<dyn Attach>);
 
 /// A credential in the clear, for as long as it is in memory.
 #[derive(Debug)]
@@ -67,195 +211,64 @@ impl OpenedCredential {
 pub struct CredentialFault(pub &'static str);
 
 impl CredentialUse {
-    /// Reads `credential:`; exactly one of its forms.
-    pub fn from_config(config: &CredentialConfig) -> Result<Self, CredentialFault> {
-        let mut forms = Vec::new();
-        if let Some(name) = &config.header {
-            forms.push(in_header(name));
-        }
-        if let Some(name) = &config.query {
-            forms.push(if name.is_empty() || name.chars().any(char::is_control) {
-                Err(CredentialFault("`query` is not the name of a parameter"))
-            } else {
-                Ok(Self::Query(name.clone()))
-            });
-        }
-        if config.bearer.is_some() {
-            forms.push(Ok(Self::Bearer));
-        }
-        if let Some(basic) = &config.basic {
-            let odd = |c: char| c == ':' || c.is_control();
-            forms.push(if basic.username.contains(odd) {
-                Err(CredentialFault(
-                    "a user name holds no colon and no control characters",
-                ))
-            } else {
-                Ok(Self::Basic {
-                    username: basic.username.clone(),
-                })
-            });
-        }
-        if let Some(account) = &config.account {
-            forms.push(as_token(account.header.as_deref()));
-        }
-        match forms.pop() {
-            Some(form) if forms.is_empty() => form,
-            _ => Err(CredentialFault("write exactly one kind of credential")),
-        }
+    /// The headers it sets.
+    pub fn headers(&self) -> &[HeaderName] {
+        self.0.headers()
     }
 
-    /// The header it takes, when it takes one.
-    pub fn header(&self) -> Option<HeaderName> {
-        match self {
-            Self::Header(name) => Some(name.clone()),
-            Self::Bearer | Self::Basic { .. } => Some(AUTHORIZATION),
-            Self::Query(_) => None,
-        }
+    /// The query parameter it sets.
+    pub fn query(&self) -> Option<&str> {
+        self.0.query()
     }
 
-    /// Puts the secret on a request to `base`'s origin; on no other.
+    /// Puts the secret on a request to `base`'s origin; on no other. Once for every attempt: a
+    /// signature ages.
     pub fn put_on(
         &self,
         request: &mut FilledRequest,
         base: &BaseUrl,
         credential: &OpenedCredential,
+        now: Timestamp,
     ) -> Result<(), UpstreamError> {
         if !base.is_origin_of(&request.url) {
             return Err(UpstreamError::AddressRefused);
         }
-        let secret = credential.secret.expose().as_slice();
-        let visible = secret.iter().all(u8::is_ascii_graphic);
-        let unusable = UpstreamError::CredentialUnusable;
-        if secret.is_empty() {
-            return Err(unusable);
+        if credential.secret.expose().is_empty() {
+            return Err(UpstreamError::CredentialUnusable);
         }
-        match self {
-            Self::Header(name) => {
-                let inner = |b: &u8| b.is_ascii_graphic() || *b == b' ';
-                let blank = secret.first() == Some(&b' ') || secret.last() == Some(&b' ');
-                if blank || !secret.iter().all(inner) {
-                    return Err(unusable);
-                }
-                request.headers.insert(name.clone(), sensitive(secret)?);
-            }
-            Self::Query(name) => {
-                if !visible {
-                    return Err(unusable);
-                }
-                let secret = Zeroizing::new(encoded(secret));
-                add_to_query(request, name, &secret);
-            }
-            Self::Bearer => {
-                if !visible {
-                    return Err(unusable);
-                }
-                let mut value = Zeroizing::new(Vec::with_capacity(7 + secret.len()));
-                value.extend_from_slice(b"Bearer ");
-                value.extend_from_slice(secret);
-                request.headers.insert(AUTHORIZATION, sensitive(&value)?);
-            }
-            Self::Basic { username } => {
-                if secret.iter().any(u8::is_ascii_control) {
-                    return Err(unusable);
-                }
-                let value = Zeroizing::new(format!("Basic {}", *basic(username, secret)));
-                request
-                    .headers
-                    .insert(AUTHORIZATION, sensitive(value.as_bytes())?);
-            }
-        }
-        Ok(())
+        self.0.put_on(request, credential, now)
     }
 
     /// Does an answer repeat the secret, as it is or in a form that it was sent in?
     pub fn is_repeated_in(&self, answer: &[u8], credential: &OpenedCredential) -> bool {
         let secret = credential.secret.expose().as_slice();
-        if secret.len() < SHORTEST_SOUGHT {
-            return false;
-        }
-        let found = |needle: &[u8]| memmem::find(answer, needle).is_some();
-        if found(secret) {
-            return true;
-        }
-        let other_form = match self {
-            Self::Query(_) => {
-                let upper = Zeroizing::new(encoded(secret));
-                found(upper.as_bytes()) || found(lower_hex(&upper).as_bytes())
-            }
-            Self::Basic { username } => found(basic(username, secret).as_bytes()),
-            Self::Header(_) | Self::Bearer => false,
-        };
-        // Some writers spell what HTML reads with code points, as Go's does.
-        if secret.iter().any(|b| b"<>&'+".contains(b)) {
-            for hex in [HexCase::Lower, HexCase::Upper] {
-                if found(&code_points(secret, hex)) {
-                    return true;
-                }
-            }
-        }
-        // JSON may write these three with a backslash (RFC 8259 section 7).
-        let escaped = |b: u8| b"\"\\/".contains(&b);
-        other_form
-            || (secret.iter().copied().any(escaped) && {
-                let mut spelled = Zeroizing::new(Vec::with_capacity(2 * secret.len()));
-                let mut but_slash = Zeroizing::new(Vec::with_capacity(2 * secret.len()));
-                for &b in secret {
-                    if escaped(b) {
-                        spelled.push(b'\\');
-                    }
-                    if escaped(b) && b != b'/' {
-                        but_slash.push(b'\\');
-                    }
-                    spelled.push(b);
-                    but_slash.push(b);
-                }
-                found(&spelled) || found(&but_slash)
-            })
+        echo::is_sought(secret)
+            && (echo::repeats(answer, secret) || self.0.form_is_in(answer, secret))
     }
 
     /// Shows in a preview where the secret would be.
     pub fn mark(&self, preview: &mut Preview) {
-        let value = match self {
-            Self::Query(name) => {
-                let join = if preview.url.contains('?') { '&' } else { '?' };
-                preview.url.push(join);
-                preview.url.push_str(&encoded(name.as_bytes()));
-                preview.url.push('=');
-                preview.url.push_str(MASK);
-                return;
-            }
-            Self::Header(_) => MASK.to_owned(),
-            Self::Bearer => format!("Bearer {MASK}"),
-            Self::Basic { .. } => format!("Basic {MASK}"),
-        };
-        let name = self.header().map(|name| name.as_str().to_owned());
-        preview.headers.push((name.unwrap_or_default(), value));
+        self.0.mark(preview);
     }
 }
 
-fn in_header(name: &str) -> Result<CredentialUse, CredentialFault> {
-    match name.parse::<HeaderName>() {
-        Ok(name) if !is_reserved(&name) => Ok(CredentialUse::Header(name)),
-        _ => Err(CredentialFault(
-            "`header` is not a header that can hold a credential",
-        )),
+impl fmt::Debug for CredentialUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialUse")
+            .field("headers", &self.headers())
+            .field("query", &self.query())
+            .finish()
     }
 }
 
-/// A short-lived token: in the header that is named, else as a bearer.
-fn as_token(header: Option<&str>) -> Result<CredentialUse, CredentialFault> {
-    header.map_or(Ok(CredentialUse::Bearer), in_header)
-}
-
-fn add_to_query(request: &mut FilledRequest, name: &str, secret: &str) {
-    let mut query = Zeroizing::new(request.url.query().unwrap_or_default().to_owned());
-    if !query.is_empty() {
-        query.push('&');
+/// The secret, when it is visible ASCII throughout.
+fn visible(credential: &OpenedCredential) -> Result<&[u8], UpstreamError> {
+    let secret = credential.secret.expose().as_slice();
+    if secret.iter().all(u8::is_ascii_graphic) {
+        Ok(secret)
+    } else {
+        Err(UpstreamError::CredentialUnusable)
     }
-    query.push_str(&encoded(name.as_bytes()));
-    query.push('=');
-    query.push_str(secret);
-    request.url.set_query(Some(&query));
 }
 
 fn sensitive(value: &[u8]) -> Result<HeaderValue, UpstreamError> {
@@ -263,59 +276,6 @@ fn sensitive(value: &[u8]) -> Result<HeaderValue, UpstreamError> {
         HeaderValue::from_bytes(value).map_err(|_| UpstreamError::CredentialUnusable)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn basic(username: &str, secret: &[u8]) -> Zeroizing<String> {
-    let mut pair = Zeroizing::new(Vec::with_capacity(username.len() + 1 + secret.len()));
-    pair.extend_from_slice(username.as_bytes());
-    pair.push(b':');
-    pair.extend_from_slice(secret);
-    Zeroizing::new(BASE64.encode(&pair))
-}
-
-fn encoded(bytes: &[u8]) -> String {
-    percent_encode(bytes, RESERVED).to_string()
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum HexCase {
-    Lower,
-    Upper,
-}
-
-/// The secret as JSON text in which `<`, `>`, `&`, `'` and `+` are `\u00XX`.
-fn code_points(secret: &[u8], case: HexCase) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(6 * secret.len()));
-    for &b in secret {
-        match b {
-            b'<' | b'>' | b'&' | b'\'' | b'+' => {
-                let spelled = match case {
-                    HexCase::Lower => format!("\\u{b:04x}"),
-                    HexCase::Upper => format!("\\u{b:04X}"),
-                };
-                out.extend_from_slice(spelled.as_bytes());
-            }
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
-            _ => out.push(b),
-        }
-    }
-    out
-}
-
-/// Percent-encoded text with its hexadecimal digits in lower case.
-fn lower_hex(encoded: &str) -> Zeroizing<String> {
-    let mut out = Zeroizing::new(String::with_capacity(encoded.len()));
-    let mut digits = 0;
-    for c in encoded.chars() {
-        let lower = digits > 0;
-        digits = if c == '%' {
-            2
-        } else {
-            u8::saturating_sub(digits, 1)
-        };
-        out.push(if lower { c.to_ascii_lowercase() } else { c });
-    }
-    out
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 
 use super::{
-    BoundTool, CredentialUse, Gate, OpenedCredential, Site, Source, ToolDefinition,
+    BoundTool, Gate, OpenedCredential, Site, Source, ToolDefinition,
     answer::{AnswerFault, AnswerRule, OutputCheck},
-    credential::CredentialFault,
+    credential::{CredentialFault, Given, Kind, mint::Mint},
     gate::GateLimits,
     request::{BaseUrl, BaseUrlFault, Template, TemplateFault},
     rest::{Api, RestTarget, Tool},
@@ -17,10 +17,11 @@ use super::{
 use crate::{
     clock::SharedClock,
     config::{RestConfig, ToolConfig, UpstreamConfig, rest::ResponseFormat},
-    egress::{EgressClient, EgressProfile, EgressSetupError},
+    egress::{EgressClient, EgressProfile, EgressSetupError, Scheme},
     entropy::SharedEntropy,
     names::{ToolName, UpstreamName},
     quota::Rate,
+    secret::SecretString,
 };
 
 /// Calls of an upstream without `limit:`, in a second.
@@ -39,6 +40,10 @@ pub struct KindParts<'a> {
     pub previous: Option<Arc<Site>>,
     /// The secret that stands in the configuration.
     pub configured: Option<Arc<OpenedCredential>>,
+    /// The client's secret at a token endpoint. None where nothing will be sent.
+    pub client_secret: Option<&'a SecretString>,
+    /// The header that the provider of connected accounts has its tokens sent in.
+    pub provider_header: Option<&'a str>,
     /// Makes checks of `output` schemas.
     pub compile_output: OutputCompiler<'a>,
 }
@@ -57,6 +62,11 @@ pub enum BindFault {
         "base_url: plain http and special-use addresses need their network in `allow_special_use`"
     )]
     AddressRefused,
+    /// `token_url` is an address that is not called unless listed.
+    #[error(
+        "token_url: plain http and special-use addresses need their network in `allow_special_use`"
+    )]
+    TokenUrlRefused,
     /// `credential:` is wrong.
     #[error(transparent)]
     Credential(#[from] CredentialFault),
@@ -112,7 +122,16 @@ fn bind_rest(
     parts: &KindParts<'_>,
 ) -> Result<Vec<BoundTool>, BindFault> {
     let base = BaseUrl::parse(&config.base_url)?;
-    let credential = config.credential.as_ref().map(CredentialUse::from_config);
+    let read = |config| {
+        Kind::from_config(&Given {
+            config,
+            client_secret: parts.client_secret,
+            provider_header: parts.provider_header,
+        })
+    };
+    let kind = config.credential.as_ref().map(read).transpose()?;
+    let mint = kind.as_ref().and_then(Kind::mint);
+    let mint = mint.map(|mint| Ok::<_, BindFault>((Arc::clone(mint), seller(&**mint, config)?)));
     let client = EgressClient::for_upstream(&EgressProfile {
         allow_special_use: config.allow_special_use.clone(),
         connect_timeout: config.connect_timeout.duration(),
@@ -125,8 +144,12 @@ fn bind_rest(
         name: name.clone(),
         gate: gate_for(config, parts),
         title: title.to_owned(),
-        credential: credential.transpose()?,
-        source: Source::of(config.credential.as_ref(), parts.configured.clone()),
+        credential: kind.as_ref().map(Kind::usage),
+        source: Source::of(
+            config.credential.as_ref(),
+            parts.configured.clone(),
+            mint.transpose()?,
+        ),
     });
     let api = Arc::new(Api {
         site: Arc::clone(&site),
@@ -151,6 +174,23 @@ fn bind_rest(
         })
     });
     bound.collect()
+}
+
+/// The way to a token endpoint: a client of its own, so that neither the API's connections nor its
+/// scheme lead there.
+fn seller(mint: &dyn Mint, config: &RestConfig) -> Result<EgressClient, BindFault> {
+    let url = mint.endpoint();
+    let scheme = match url.scheme() {
+        "http" => Scheme::Http,
+        _ => Scheme::Https,
+    };
+    let client = EgressClient::for_upstream(&EgressProfile {
+        allow_special_use: config.allow_special_use.clone(),
+        idle_per_host: 2,
+        ..EgressProfile::new(scheme)
+    })?;
+    client.check(url).map_err(|_| BindFault::TokenUrlRefused)?;
+    Ok(client)
 }
 
 fn gate_for(config: &RestConfig, parts: &KindParts<'_>) -> Gate {
@@ -186,14 +226,9 @@ fn target_of(
     let template = Template::compile(&tool.request, &api.base, &tool.input)?
         .accepting(HeaderValue::from_static(media_type));
     if let Some(usage) = &api.site.credential {
-        let header = usage
-            .header()
-            .is_some_and(|name| template.sets_header(&name));
-        let query = match usage {
-            CredentialUse::Query(name) => template.sets_query(name),
-            CredentialUse::Header(_) | CredentialUse::Bearer | CredentialUse::Basic { .. } => false,
-        };
-        if header || query {
+        let mut headers = usage.headers().iter();
+        let query = usage.query().is_some_and(|name| template.sets_query(name));
+        if query || headers.any(|name| template.sets_header(name)) {
             return Err(ToolFault::SetsCredential);
         }
     }

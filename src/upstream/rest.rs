@@ -119,15 +119,16 @@ impl Tool {
         deadline: Instant,
     ) -> Result<Answer, UpstreamError> {
         let api = &self.api;
-        if let Some(usage) = &api.site.credential {
-            let credential = credential.ok_or(UpstreamError::CredentialUnusable)?;
-            usage.put_on(&mut request, &api.base, credential)?;
-        }
         api.budget.save();
         let mut attempts = 1;
         let mut arrived = None;
         loop {
             let copy = (attempts <= self.most_retries).then(|| request.clone());
+            if let Some(usage) = &api.site.credential {
+                let credential = credential.ok_or(UpstreamError::CredentialUnusable)?;
+                let now = api.clock.now();
+                usage.put_on(&mut request, &api.base, credential, now)?;
+            }
             let failed = match self.attempt(request, credential, deadline, attempts).await {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,

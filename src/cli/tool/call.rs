@@ -10,10 +10,9 @@ use tokio::time::Instant;
 use super::view::unknown;
 use crate::{
     cli::{bound, failure::Failure, open::Desk, output::plain},
-    config::{Config, UpstreamConfig},
+    config::{Config, UpstreamConfig, secrets::UpstreamSecrets},
     names::{ToolName, UpstreamName},
     schema::InputSchema,
-    secret::SecretString,
     upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, Source, UpstreamError},
     vault::{OperatorAct, VaultError},
 };
@@ -36,20 +35,23 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
     let arguments = read_arguments(&args.args)?;
     if args.dry_run {
         let loaded = desk.load()?;
-        let tool = find(desk, &loaded.config, &args.name, |_| Ok(None))?;
+        let tool = find(desk, &loaded.config, &args.name, |_| {
+            Ok(UpstreamSecrets::default())
+        })?;
         let request = prepare(&tool, &arguments)?.preview();
         desk.output.show(&request, text_of(&request));
         return Ok(());
     }
     let opened = desk.open().await?;
     let config = &opened.loaded.config;
-    let secret = |upstream: &UpstreamName| desk.configured(config, upstream);
-    let tool = find(desk, config, &args.name, secret)?;
+    let secrets = |upstream: &UpstreamName| desk.configured(config, upstream);
+    let tool = find(desk, config, &args.name, secrets)?;
     let request = prepare(&tool, &arguments)?;
     let upstream = &tool.site.name;
     let credential = match &tool.site.source {
         Source::None => None,
         Source::Configured(configured) => Some(Arc::clone(configured)),
+        Source::Minted(_) => return Err(Failure::failed("not from here")),
         Source::Account(_) => {
             return Err(Failure::failed(format_args!(
                 "`{upstream}` is called with an account that a license connected"
@@ -76,7 +78,7 @@ fn find(
     desk: &Desk,
     config: &Config,
     name: &ToolName,
-    secret: impl FnOnce(&UpstreamName) -> Result<Option<SecretString>, Failure>,
+    secrets: impl FnOnce(&UpstreamName) -> Result<UpstreamSecrets, Failure>,
 ) -> Result<BoundTool, Failure> {
     let has = |upstream: &UpstreamConfig| {
         upstream
@@ -90,7 +92,7 @@ fn find(
         .iter()
         .find(|(_, upstream)| has(upstream))
         .ok_or_else(|| unknown(name))?;
-    bound::tools(desk, site, upstream, secret(site)?.as_ref())
+    bound::tools(desk, config, (site, upstream), &secrets(site)?)
         .map_err(|fault| Failure::bad_configuration(format_args!("upstreams.{site}: {fault}")))?
         .into_iter()
         .find(|tool| tool.definition.name == *name)

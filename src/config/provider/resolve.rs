@@ -15,7 +15,7 @@ use super::{
     presets::{GENERIC, presets},
 };
 use crate::{
-    config::Config,
+    config::{Config, UpstreamConfig},
     names::{ProviderName, ScopeName},
 };
 
@@ -116,6 +116,14 @@ impl Config {
                 .ok_or_else(|| ProviderFault::Unknown(name.clone()))
                 .and_then(|preset| Provider::new(name, preset)),
         }
+    }
+
+    /// The header in which the provider of an upstream's connected accounts has its tokens sent,
+    /// unless `Authorization` does.
+    pub fn provider_header(&self, upstream: &UpstreamConfig) -> Option<HeaderName> {
+        let credential = upstream.rest.as_ref()?.credential.as_ref()?;
+        let account = credential.account.as_ref()?;
+        self.provider(&account.provider).ok()?.attach_header
     }
 }
 

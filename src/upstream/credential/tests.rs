@@ -1,5 +1,5 @@
 use http::{HeaderMap, Method};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::secret::Secret;
@@ -24,34 +24,68 @@ fn base() -> BaseUrl {
     BaseUrl::parse("https://up1.test/v1").unwrap()
 }
 
-fn put(usage: &CredentialUse, secret: &str) -> Result<FilledRequest, UpstreamError> {
-    let mut request = request("https://up1.test/v1/x?a=b");
-    usage.put_on(&mut request, &base(), &opened(secret))?;
-    Ok(request)
+/// 2015-08-30T12:36:00Z
+const NOW: Timestamp = Timestamp::from_millis(1_440_938_160_000);
+
+fn read(config: Value) -> Result<CredentialUse, CredentialFault> {
+    let given = Given {
+        config: &serde_json::from_value(config).unwrap(),
+        client_secret: None,
+        provider_header: None,
+    };
+    Kind::from_config(&given).map(|kind| kind.usage())
 }
 
-fn basic_of(username: &str) -> CredentialUse {
-    CredentialUse::Basic {
-        username: username.into(),
-    }
+fn usage(config: Value) -> CredentialUse {
+    read(config).unwrap()
+}
+
+fn bearer() -> CredentialUse {
+    usage(json!({ "bearer": {} }))
+}
+
+fn query() -> CredentialUse {
+    usage(json!({ "query": "key" }))
+}
+
+fn key() -> CredentialUse {
+    usage(json!({ "header": "X-Api-Key" }))
+}
+
+fn basic() -> CredentialUse {
+    usage(json!({ "basic": { "username": "me" } }))
+}
+
+fn sigv4() -> CredentialUse {
+    usage(json!({ "sigv4": {
+        "region": "us-east-1", "service": "service", "access_key_id": "AKIDEXAMPLE",
+    } }))
+}
+
+fn put(usage: &CredentialUse, secret: &str) -> Result<FilledRequest, UpstreamError> {
+    let mut request = request("https://up1.test/v1/x?a=b");
+    usage.put_on(&mut request, &base(), &opened(secret), NOW)?;
+    Ok(request)
 }
 
 #[test]
 fn each_form_is_put_where_it_belongs() {
-    let key = CredentialUse::Header(HeaderName::from_static("x-api-key"));
-    assert_eq!(put(&key, "CANARY").unwrap().headers["x-api-key"], "CANARY");
-    let bearer = put(&CredentialUse::Bearer, "CANARY").unwrap();
+    assert_eq!(
+        put(&key(), "CANARY").unwrap().headers["x-api-key"],
+        "CANARY"
+    );
+    let bearer = put(&bearer(), "CANARY").unwrap();
     assert_eq!(bearer.headers["authorization"], "Bearer CANARY");
-    let basic = put(&basic_of("me"), "pä").unwrap();
+    let basic = put(&basic(), "pä").unwrap();
     assert_eq!(basic.headers["authorization"], "Basic bWU6cMOk");
-    let query = put(&CredentialUse::Query("key".into()), "a&b+/=").unwrap();
+    let query = put(&query(), "a&b+/=").unwrap();
     let url = query.url.as_str();
     assert_eq!(url, "https://up1.test/v1/x?a=b&key=a%26b%2B%2F%3D");
 }
 
 #[test]
 fn d_23_headers_with_a_secret_print_no_secret() {
-    let request = put(&CredentialUse::Bearer, "CANARY").unwrap();
+    let request = put(&bearer(), "CANARY").unwrap();
     assert!(!format!("{:?}", request.headers).contains("CANARY"));
 }
 
@@ -65,36 +99,27 @@ fn a_secret_goes_to_its_own_origin_only() {
         "https://user@up1.test/",
     ] {
         let mut request = request(url);
-        let put = CredentialUse::Bearer.put_on(&mut request, &base(), &opened("CANARY"));
-        assert_eq!(put, Err(UpstreamError::AddressRefused), "{url}");
-        assert!(request.headers.is_empty());
+        for usage in [bearer(), key(), basic(), query(), sigv4()] {
+            let put = usage.put_on(&mut request, &base(), &opened("CANARY"), NOW);
+            assert_eq!(put, Err(UpstreamError::AddressRefused), "{url}");
+            assert!(request.headers.is_empty() && request.url.query().is_none());
+        }
     }
 }
 
 #[test]
 fn secrets_that_would_break_a_header_are_unusable() {
-    let key = CredentialUse::Header(HeaderName::from_static("x-api-key"));
-    let query = CredentialUse::Query("key".into());
     for secret in ["", "a\r\nX-Admin: 1", "a\n", "é", "a\0", " a"] {
         let unusable = Err(UpstreamError::CredentialUnusable);
-        for usage in [&key, &query, &CredentialUse::Bearer] {
-            assert_eq!(put(usage, secret).map(drop), unusable, "{secret:?}");
+        for usage in [key(), query(), bearer(), sigv4()] {
+            assert_eq!(put(&usage, secret).map(drop), unusable, "{secret:?}");
         }
     }
-    assert!(put(&basic_of("me"), "a\nb").is_err());
+    assert!(put(&basic(), "a\nb").is_err());
 }
 
 #[test]
 fn exactly_one_form_is_read() {
-    let read = |config| {
-        let config: CredentialConfig = serde_json::from_value(config).unwrap();
-        CredentialUse::from_config(&config)
-    };
-    assert_eq!(read(json!({ "bearer": {} })), Ok(CredentialUse::Bearer));
-    assert_eq!(
-        read(json!({ "basic": { "username": "me" } })),
-        Ok(basic_of("me"))
-    );
     for bad in [
         json!({}),
         json!({ "bearer": {}, "query": "k" }),
@@ -102,6 +127,9 @@ fn exactly_one_form_is_read() {
         json!({ "header": "a b" }),
         json!({ "query": "" }),
         json!({ "basic": { "username": "a:b" } }),
+        json!({ "sigv4": { "region": "", "service": "s3", "access_key_id": "AKID" } }),
+        json!({ "sigv4": { "region": "eu", "service": "s3", "access_key_id": "AKID/x" } }),
+        json!({ "bearer": {}, "sigv4": { "region": "e", "service": "s", "access_key_id": "A" } }),
     ] {
         assert!(read(bad.clone()).is_err(), "{bad}");
     }
@@ -110,16 +138,18 @@ fn exactly_one_form_is_read() {
 #[test]
 fn r_05_repeated_secrets_are_found_in_every_spelling() {
     let secret = opened("ab/cd\"efgh");
-    let query = CredentialUse::Query("key".into());
     let found = |usage: &CredentialUse, text: &str| usage.is_repeated_in(text.as_bytes(), &secret);
-    assert!(found(&CredentialUse::Bearer, "x ab/cd\"efgh y"));
-    assert!(found(&CredentialUse::Bearer, r#"{"k":"ab\/cd\"efgh"}"#));
-    assert!(found(&CredentialUse::Bearer, r#"{"k":"ab/cd\"efgh"}"#));
+    let (bearer, query) = (bearer(), query());
+    assert!(found(&bearer, "x ab/cd\"efgh y"));
+    assert!(found(&bearer, r#"{"k":"ab\/cd\"efgh"}"#));
+    assert!(found(&bearer, r#"{"k":"ab/cd\"efgh"}"#));
     assert!(found(&query, "https://a/?key=ab%2Fcd%22efgh"));
-    let sent = basic("me", secret.secret.expose());
-    assert!(found(&basic_of("me"), &sent));
+    let sent = put(&basic(), "ab/cd\"efgh").unwrap();
+    let sent = sent.headers["authorization"].to_str().unwrap().to_owned();
+    assert!(found(&basic(), &sent));
+    assert!(found(&sigv4(), "x ab/cd\"efgh y"));
     assert!(!found(&query, "nothing of the kind"));
-    assert!(!CredentialUse::Bearer.is_repeated_in(b"short short", &opened("short")));
+    assert!(!bearer.is_repeated_in(b"short short", &opened("short")));
 }
 
 #[test]
@@ -130,9 +160,52 @@ fn previews_show_the_place_and_no_secret() {
         headers: Vec::new(),
         body: None,
     };
-    CredentialUse::Query("key".into()).mark(&mut preview);
-    CredentialUse::Bearer.mark(&mut preview);
+    query().mark(&mut preview);
+    bearer().mark(&mut preview);
     assert_eq!(preview.url, "https://a/?x=1&key=***");
     let header = ("authorization".to_owned(), "Bearer ***".to_owned());
     assert_eq!(preview.headers, [header]);
+}
+
+#[test]
+fn a_signature_is_made_anew_and_the_key_never_leaves() {
+    let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    let base = BaseUrl::parse("https://example.amazonaws.com/").unwrap();
+    let mut request = request("https://example.amazonaws.com/");
+    let mut seen = Vec::new();
+    for after in [0, 90] {
+        let now = NOW.plus(std::time::Duration::from_secs(after));
+        let put = sigv4().put_on(&mut request, &base, &opened(secret), now);
+        assert_eq!(put, Ok(()));
+        let text = request.headers["authorization"].to_str().unwrap();
+        seen.push(text.to_owned());
+    }
+    // The suite's get-vanilla.
+    let published = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31";
+    assert!(seen[0].ends_with(published));
+    assert!(!seen[1].ends_with(published) && !seen.concat().contains(secret));
+    assert_eq!(request.headers["x-amz-date"], "20150830T123730Z");
+    let mut preview = Preview {
+        method: "GET".into(),
+        url: "https://a/".into(),
+        headers: Vec::new(),
+        body: None,
+    };
+    sigv4().mark(&mut preview);
+    let shown = &preview.headers[0].1;
+    assert!(shown.contains("AKIDEXAMPLE/***/us-east-1") && shown.ends_with("Signature=***"));
+}
+
+#[test]
+fn a_connected_account_is_sent_as_its_provider_wants_it() {
+    let config = serde_json::from_value(json!({ "account": {
+        "provider": "amazon", "client_id": "c", "scopes": [],
+    } }));
+    let given = Given {
+        config: &config.unwrap(),
+        client_secret: None,
+        provider_header: Some("x-amz-access-token"),
+    };
+    let sent = put(&Kind::from_config(&given).unwrap().usage(), "token").unwrap();
+    assert_eq!(sent.headers["x-amz-access-token"], "token");
 }

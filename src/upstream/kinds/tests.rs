@@ -9,6 +9,8 @@ use crate::{
 fn parts(previous: Option<Arc<Site>>) -> KindParts<'static> {
     KindParts {
         configured: None,
+        client_secret: None,
+        provider_header: None,
         clock: Arc::new(ManualClock::new(Timestamp::from_millis(0))),
         entropy: Arc::new(SeededEntropy::new(1)),
         previous,

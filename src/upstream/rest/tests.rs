@@ -126,6 +126,8 @@ fn bound(port: u16, more: &Value) -> BoundTool {
     } });
     let parts = KindParts {
         configured: None,
+        client_secret: None,
+        provider_header: None,
         clock: Arc::new(ManualClock::new(Timestamp::from_millis(0))),
         entropy: Arc::new(SeededEntropy::new(1)),
         previous: None,
