@@ -13,6 +13,7 @@ pub mod session_limit;
 pub mod stack;
 pub mod upstream_slot;
 pub mod validate;
+pub mod waiting;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 pub use self::{
     error::CallError,
     stack::{CallService, StackParts, stack},
+    waiting::Waiting,
 };
 use crate::{
     auth::Principal,
@@ -46,6 +48,8 @@ pub struct Call {
     pub deadline: Instant,
     /// Where what happens is noted.
     pub record: Record,
+    /// The caller went to connect an account; none: it did not.
+    pub waiting: Option<Waiting>,
     /// The tool; set by [`resolve`].
     tool: Option<Arc<CatalogTool>>,
     /// The request that the call becomes; set by [`validate`].
@@ -73,6 +77,7 @@ impl Call {
             excess,
             deadline,
             record,
+            waiting: None,
             tool: None,
             prepared: None,
             account: None,

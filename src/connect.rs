@@ -10,6 +10,7 @@ pub mod need;
 pub mod sites;
 mod token_endpoint;
 pub mod uses;
+pub mod waiting;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub use self::{
     sites::{AccountSite, AccountSites, SiteFault},
     token_endpoint::TokenError,
     uses::Uses,
+    waiting::StateFault,
 };
 use crate::{
     auth::Principal,

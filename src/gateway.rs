@@ -157,6 +157,7 @@ impl Gateway {
             authenticator: Arc::clone(&authenticator),
             watcher: Arc::clone(&watcher),
             limiter: Arc::clone(&limiter),
+            connections: Arc::clone(&connections),
             cursor_key: vault.cursor_key().clone(),
             stopping: stopping.clone(),
             detached: detached.clone(),

@@ -1,5 +1,6 @@
 //! The Model Context Protocol's words: revisions, messages, headers, results. Pure; no I/O.
 
+pub mod elicit;
 pub mod era;
 pub mod fault;
 pub mod headers;

@@ -1,6 +1,7 @@
 //! The MCP server role: one message in, one reply out. Knows no HTTP but the headers that mirror
 //! the body.
 
+mod asking;
 pub mod calls;
 pub mod listen;
 pub mod running;
@@ -21,6 +22,7 @@ use self::{listen::Subscriptions, running::Running};
 use crate::{
     auth::{Authenticator, Principal, Used, Watcher},
     call::CallError,
+    connect::{ConnectionNeeded, Connections},
     crypto::CursorKey,
     limit::Limiter,
     mcp::{
@@ -48,6 +50,8 @@ pub struct ServerParts {
     pub watcher: Arc<Watcher>,
     /// Limits lists and subscriptions.
     pub limiter: Arc<Limiter>,
+    /// Seals what a client carries while a call waits for an account.
+    pub connections: Arc<Connections>,
     /// Seals cursors.
     pub cursor_key: CursorKey,
     /// Ends subscriptions at shutdown.
@@ -113,6 +117,15 @@ pub enum Refusal {
     Subscriptions {
         /// How many that is.
         most: u32,
+    },
+    /// A person must connect an account first, and the client can send them there.
+    Connect {
+        /// Which account, and where.
+        needed: Box<ConnectionNeeded>,
+        /// What the request to the person is called.
+        key: String,
+        /// What the client brings back.
+        state: String,
     },
     /// A policy, the upstream, or we ourselves; the tool when it is known.
     Call(CallError, Option<crate::names::ToolName>),

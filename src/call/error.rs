@@ -42,6 +42,9 @@ pub enum CallError {
     /// The person must connect an account first.
     #[error("an account must be connected")]
     ConnectionNeeded(Box<ConnectionNeeded>),
+    /// The person was asked to connect an account and did not want to.
+    #[error("the person declined to connect an account")]
+    ConnectionDeclined,
     /// Several accounts are connected and the call names none.
     #[error("several accounts, none named")]
     AccountAmbiguous(Vec<Label>),
@@ -85,6 +88,7 @@ impl CallError {
             Self::NoSlot(_)
             | Self::CredentialMissing
             | Self::ConnectionNeeded(_)
+            | Self::ConnectionDeclined
             | Self::AccountAmbiguous(_)
             | Self::ScopeWithheld
             | Self::CredentialUnavailable
@@ -112,6 +116,7 @@ impl CallError {
             Self::Deadline => "deadline",
             Self::CredentialMissing => "credential_missing",
             Self::ConnectionNeeded(_) => "connection_needed",
+            Self::ConnectionDeclined => "connection_declined",
             Self::AccountAmbiguous(_) => "account_ambiguous",
             Self::ScopeWithheld => "scope_withheld",
             Self::CredentialUnavailable => "credential_unavailable",

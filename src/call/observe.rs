@@ -42,6 +42,7 @@ const fn ending(error: &CallError) -> Ending {
         | CallError::Deadline
         | CallError::CredentialMissing
         | CallError::ConnectionNeeded(_)
+        | CallError::ConnectionDeclined
         | CallError::AccountAmbiguous(_)
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable => Ending::ToolError,
@@ -62,6 +63,7 @@ fn tier(error: &CallError) -> Option<&'static str> {
         | CallError::Deadline
         | CallError::CredentialMissing
         | CallError::ConnectionNeeded(_)
+        | CallError::ConnectionDeclined
         | CallError::AccountAmbiguous(_)
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable

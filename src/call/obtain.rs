@@ -29,8 +29,15 @@ impl Around for Obtain {
         Box::pin(async move {
             let tool = Arc::clone(call.tool()?);
             let account = call.account.as_ref();
-            let obtained = connections.obtain(&call.principal, &tool.bound, account);
-            let obtained = tokio::time::timeout_at(call.deadline, obtained).await;
+            let waiting = call.waiting.take();
+            let obtaining = async {
+                let (caller, tool) = (&call.principal, &tool.bound);
+                match waiting {
+                    None => connections.obtain(caller, tool, account).await,
+                    Some(waiting) => waiting.obtain(&connections, caller, tool, account).await,
+                }
+            };
+            let obtained = tokio::time::timeout_at(call.deadline, obtaining).await;
             call.credential = obtained.unwrap_or_else(|_| Err(late())).map_err(refused)?;
             inner.call(call).await
         })

@@ -46,6 +46,7 @@ fn observed(result: &CallResult) -> Observed {
             | CallError::NoSlot(_)
             | CallError::CredentialMissing
             | CallError::ConnectionNeeded(_)
+            | CallError::ConnectionDeclined
             | CallError::AccountAmbiguous(_)
             | CallError::ScopeWithheld
             | CallError::CredentialUnavailable

@@ -15,7 +15,7 @@ use crate::{
     config::limits::LimitAnswer,
     ids::RequestId,
     mcp::{
-        Era, Id, ProtocolFault,
+        Era, Id, ProtocolFault, Revision, elicit,
         jsonrpc::{ErrorObject, error_text},
         tools::{Structured, ToolOutcome, call_result},
     },
@@ -36,6 +36,8 @@ const BEARER: HeaderValue = HeaderValue::from_static("Bearer");
 const CANCELLED: i64 = 49_900;
 const LIMITED: i64 = 42_900;
 const SCOPE: i64 = 40_301;
+/// 2025-11-25: somebody has to open an address first.
+const OPEN_AN_ADDRESS: i64 = -32_042;
 /// When another stream of the license ends, nobody can know; the sentence says what helps.
 const SUBSCRIPTION_SOON: std::time::Duration = std::time::Duration::from_secs(30);
 const UNAVAILABLE: i64 = 50_300;
@@ -150,6 +152,17 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
                 json!({ "tier": "subscriptions", "retryAfterMs": SUBSCRIPTION_SOON.as_millis() });
             return error(429, LIMITED, Some(wait), text, Some(data));
         }
+        Refusal::Connect { needed, key, state } => {
+            let message = wording::please_connect(needed);
+            return Wire {
+                status: 200,
+                wait: None,
+                body: match id {
+                    Some(id) => elicit::input_required(id, key, &message, &needed.link, state),
+                    None => String::new(),
+                },
+            };
+        }
         Refusal::Call(call, tool) => (call, tool),
     };
     let text = wording::call_text(call, tool.as_ref(), request);
@@ -188,12 +201,20 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
             };
             tool_error(Some(wait), &text)
         }
+        // No word of the client's capabilities comes with its calls: one that knows no addresses
+        // still shows the text, which holds it.
+        CallError::ConnectionNeeded(needed) if *revision == Revision::V2025_11_25 => {
+            let message = wording::please_connect(needed);
+            let asked = elicit::elicitations(&request.to_string(), &message, &needed.link);
+            error(200, OPEN_AN_ADDRESS, None, text, Some(asked))
+        }
         CallError::InvalidArguments(_)
         | CallError::UnsafeArgument(_)
         | CallError::Upstream(_)
         | CallError::Deadline
         | CallError::CredentialMissing
         | CallError::ConnectionNeeded(_)
+        | CallError::ConnectionDeclined
         | CallError::AccountAmbiguous(_)
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable => tool_error(None, &text),

@@ -45,6 +45,10 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
              must store one. Reference: {request}."
         ),
         CallError::ConnectionNeeded(needed) => connect(needed),
+        CallError::ConnectionDeclined => format!(
+            "The user declined to connect the account that {tool} needs. Do not call it again unless \
+             the user asks for it."
+        ),
         CallError::AccountAmbiguous(labels) => {
             let labels: Vec<_> = labels.iter().map(Label::as_str).collect();
             format!(
@@ -73,15 +77,30 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
 
 /// What to tell a person who has to connect an account.
 fn connect(needed: &ConnectionNeeded) -> String {
-    let ConnectionNeeded { title, link, .. } = needed;
-    let what = match needed.reason {
+    format!(
+        "{} Ask the user to open {} and to connect it there. Then call again.",
+        missing(needed),
+        needed.link
+    )
+}
+
+/// The same to the person, who is shown the address besides.
+pub fn please_connect(needed: &ConnectionNeeded) -> String {
+    format!(
+        "{} Open the page, sign in with your license key, and connect it there.",
+        missing(needed)
+    )
+}
+
+fn missing(needed: &ConnectionNeeded) -> String {
+    let title = &needed.title;
+    match needed.reason {
         Reason::NotConnected => format!("No {title} account is connected yet."),
         Reason::Ended => format!("The connected {title} account must be connected again."),
         Reason::MoreScopes => {
             format!("The connected {title} account must allow more for this tool.")
         }
-    };
-    format!("{what} Ask the user to open {link} and to connect it there. Then call again.")
+    }
 }
 
 fn seconds(exhausted: &Exhausted) -> String {

@@ -7,12 +7,13 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use super::{Exchange, McpServer, Refusal, Reply, Serving, calls::Detached};
+use super::{Exchange, McpServer, Refusal, Reply, Serving, asking::Came, calls::Detached};
 use crate::{
     call::{Call, CallError, CallResult},
     catalog::cursor,
     mcp::{
         Era, Id, ProtocolFault, Revision,
+        elicit::{Retry, SendsPeople},
         jsonrpc::Params,
         tools::{Structured, ToolOutcome, call_result, list_result},
     },
@@ -84,16 +85,31 @@ impl McpServer {
         id: &Id,
         params: Params,
     ) -> Result<Reply, (Revision, Refusal)> {
-        let asked = read_call(params).map_err(|fault| (revision, Refusal::Protocol(fault)))?;
-        let record = exchange.record.clone();
-        let call = Call::new(
+        let protocol = |fault| (revision, Refusal::Protocol(fault));
+        let sends = SendsPeople::of(revision, &params);
+        let Asked {
+            name,
+            arguments,
+            retry,
+        } = read_call(revision.era(), params).map_err(protocol)?;
+        let came = self.came(exchange, &name, &arguments, &retry);
+        let came = came.map_err(protocol)?;
+        let (record, now) = (exchange.record.clone(), Instant::now());
+        let kept = Self::kept(serving, sends, &name, &arguments).map(|kept| (name.clone(), kept));
+        let waiting = match came {
+            Came::Fresh => None,
+            Came::Accepted => Some(self.waits(now, serving.call_timeout)),
+            Came::Declined => return Err((revision, self.declined(serving, exchange, &name))),
+        };
+        let mut call = Call::new(
             exchange.principal.clone(),
-            asked.name,
-            asked.arguments,
+            name,
+            arguments,
             exchange.excess,
-            Instant::now() + serving.call_timeout,
+            now + serving.call_timeout,
             record.clone(),
         );
+        call.waiting = waiting;
         let answer = serving.calls.clone().oneshot(call);
         let result = match revision.era() {
             // Dropping the request's future drops the call, and with it the upstream request.
@@ -114,6 +130,13 @@ impl McpServer {
         match result {
             Ok(answer) => Ok(Reply::Json(answered(id, revision, &answer.content))),
             Err(error) => {
+                let error = match (error, kept) {
+                    (CallError::ConnectionNeeded(needed), Some((name, arguments))) => {
+                        let refusal = self.ask(exchange, &name, &arguments, needed);
+                        return Err((revision, refusal));
+                    }
+                    (error, _) => error,
+                };
                 let tool = record.fields().tool.clone();
                 Err((revision, Refusal::Call(error, tool)))
             }
@@ -129,10 +152,11 @@ fn cancelled(record: &Record) -> CallResult {
 struct Asked {
     name: String,
     arguments: Value,
+    retry: Retry,
 }
 
 /// `params` of `tools/call`: absent `arguments` read as `{}`.
-fn read_call(params: Params) -> Result<Asked, ProtocolFault> {
+fn read_call(era: Era, params: Params) -> Result<Asked, ProtocolFault> {
     let Params::Object(mut params) = params else {
         return Err(ProtocolFault::InvalidParams("`params` must be an object"));
     };
@@ -148,7 +172,15 @@ fn read_call(params: Params) -> Result<Asked, ProtocolFault> {
             ));
         }
     };
-    Ok(Asked { name, arguments })
+    let retry = match era {
+        Era::Modern => Retry::take(&mut params)?,
+        Era::Legacy => Retry::default(),
+    };
+    Ok(Asked {
+        name,
+        arguments,
+        retry,
+    })
 }
 
 fn answered(id: &Id, revision: Revision, content: &AnswerContent) -> String {
