@@ -5,6 +5,7 @@ pub mod check;
 pub mod client;
 pub mod completions;
 pub mod config;
+pub mod connection;
 pub mod credential;
 pub mod demo;
 pub mod doctor;
@@ -84,6 +85,8 @@ enum Command {
     #[command(subcommand)]
     Scope(scope::ScopeCommand),
     #[command(subcommand)]
+    Connection(connection::ConnectionCommand),
+    #[command(subcommand)]
     Key(key::KeyCommand),
     Seal(seal::SealArgs),
     Unseal(seal::UnsealArgs),
@@ -138,6 +141,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Seal(args) => seal::seal(desk, args).await,
         Command::Unseal(args) => seal::unseal(desk, args).await,
         Command::Scope(command) => scope::run(desk, command).await,
+        Command::Connection(command) => connection::run(desk, command).await,
         Command::Tool(command) => tool::run(desk, command).await,
         Command::Config(command) => config::run(desk, &command),
         Command::Completions(args) => completions::run(&args, command_line()),

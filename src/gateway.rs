@@ -172,6 +172,7 @@ impl Gateway {
             authenticator: &authenticator,
             authorization_server: &authorization_server,
             watcher: &watcher,
+            connections: &connections,
             limiter: &limiter,
             ledger: &ledger,
             clock: &clock,

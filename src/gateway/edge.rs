@@ -10,6 +10,7 @@ use crate::{
     auth::{Authenticator, Watcher},
     clock::{Clock, SharedClock},
     config::Config,
+    connect::Connections,
     entropy::{IdEntropy, SharedEntropy},
     http::{
         self, EdgeParts,
@@ -43,6 +44,7 @@ pub(super) struct Parts<'a> {
     pub(super) authenticator: &'a Arc<Authenticator>,
     pub(super) authorization_server: &'a Arc<AuthorizationServer>,
     pub(super) watcher: &'a Arc<Watcher>,
+    pub(super) connections: &'a Arc<Connections>,
     pub(super) limiter: &'a Arc<Limiter>,
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) clock: &'a SharedClock,
@@ -87,6 +89,7 @@ fn pages(parts: &Parts<'_>, budget: &Arc<Budget>) -> PagesParts {
         config: Arc::clone(parts.config),
         serving: Arc::clone(parts.serving),
         store: parts.store.clone(),
+        connections: Arc::clone(parts.connections),
         server: Arc::clone(parts.authorization_server),
         authenticator: Arc::clone(parts.authenticator),
         watcher: Arc::clone(parts.watcher),

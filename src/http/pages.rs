@@ -4,6 +4,8 @@
 mod account;
 mod answer;
 mod authorize;
+mod came;
+mod connect;
 mod look;
 mod refusal;
 mod seal;
@@ -44,6 +46,7 @@ use crate::{
     auth::{Authenticator, Watcher},
     clock::SharedClock,
     config::Config,
+    connect::Connections,
     crypto::{FormKey, Pepper},
     entropy::SharedEntropy,
     ledger::Ledger,
@@ -58,6 +61,10 @@ use crate::{
 
 /// Largest form.
 const LARGEST_FORM: usize = 16 << 10;
+/// Where links to connect an account lead.
+const CONNECT: &str = "/connect/";
+/// Where providers send people back, each upstream's to its own place.
+const CALLBACK: &str = "/connect/callback/";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// What the pages are made of.
@@ -68,6 +75,8 @@ pub struct PagesParts {
     pub serving: Arc<ArcSwap<Serving>>,
     /// Licenses, codes, sessions.
     pub store: Store,
+    /// The accounts that people connect.
+    pub connections: Arc<Connections>,
     /// What licenses used today.
     pub ledger: Arc<Ledger>,
     /// Clients, and the codes they are given.
@@ -128,6 +137,22 @@ impl Pages {
             },
             ("/authorize", Method::GET | Method::HEAD) => self.authorize(head).await,
             ("/account", Method::GET | Method::HEAD) => self.account(head).await,
+            (path, method) if path.starts_with(CALLBACK) => match method {
+                // Not HEAD: what comes back counts once.
+                Method::GET => self.came_back(head, &path[CALLBACK.len()..]).await,
+                _ => self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed)),
+            },
+            (path, method) if path.starts_with(CONNECT) => {
+                let handle = &path[CONNECT.len()..];
+                match method {
+                    Method::GET | Method::HEAD => self.connect(head, handle).await,
+                    Method::POST => match self.form(head, body).await {
+                        Ok(form) => self.connect_form(head, handle, &form).await,
+                        Err(refusal) => self.refused(&refusal),
+                    },
+                    _ => self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed)),
+                }
+            }
             ("/authorize", Method::POST) => match self.form(head, body).await {
                 Ok(form) => self.authorize_form(head, &form).await,
                 Err(refusal) => self.refused(&refusal),

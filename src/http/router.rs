@@ -72,7 +72,7 @@ const fn route(path: &'static str, access: Access) -> Route {
 }
 
 /// Every route of the public listener. Anything else is 404.
-pub const ROUTES: [Route; 11] = [
+pub const ROUTES: [Route; 13] = [
     route("/mcp", Access::Principal),
     route("/register", Access::Public(PublicEndpoint::Register)),
     route("/token", Access::Public(PublicEndpoint::Token)),
@@ -80,6 +80,9 @@ pub const ROUTES: [Route; 11] = [
     route("/session", Access::Public(PublicEndpoint::Session)),
     route("/authorize", Access::Page),
     route("/account", Access::Page),
+    // Before the links, which are everything else below `/connect/`.
+    route("/connect/callback/{*upstream}", Access::Page),
+    route("/connect/{*handle}", Access::Page),
     route("/style.css", Access::Page),
     route("/logo", Access::Page),
     route("/.well-known/{*document}", Access::Document),

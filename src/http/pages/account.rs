@@ -1,5 +1,7 @@
 //! `/account`: what is connected with a license, how much of the plan is used, and the way out.
 
+mod accounts;
+
 use http::request::Parts;
 
 use super::{
@@ -26,7 +28,7 @@ const PURPOSE: Purpose<'static> = Purpose {
 
 fn target() -> Target<'static> {
     Target {
-        action: "/account",
+        action: "/account".to_owned(),
         address: "/account".to_owned(),
         purpose: Purpose {
             form: "account-sign-in",
@@ -34,6 +36,7 @@ fn target() -> Target<'static> {
         },
         hidden: Vec::new(),
         who: None,
+        upstream: None,
     }
 }
 
@@ -52,7 +55,14 @@ impl Pages {
 
     /// Its forms.
     pub(super) async fn account_form(&self, head: &Parts, form: &Form) -> Answer {
-        if form.is_twice(&["step", "form", "license_key", "session"]) {
+        if form.is_twice(&[
+            "step",
+            "form",
+            "license_key",
+            "session",
+            "upstream",
+            "label",
+        ]) {
             return self.refused(&PageRefusal::Malformed);
         }
         if form.get("step") == Some("sign-in") {
@@ -72,6 +82,12 @@ impl Pages {
             (Some("disconnect"), Some(person)) => {
                 match self.disconnect(&person, form.get("session")).await {
                     Ok(()) => self.sent_to("/account?disconnected"),
+                    Err(refusal) => self.refused_with(&refusal, Some(target().again())),
+                }
+            }
+            (Some(step @ ("connect" | "end")), Some(person)) => {
+                match self.account_changed(&person, step, form).await {
+                    Ok(answer) => answer,
                     Err(refusal) => self.refused_with(&refusal, Some(target().again())),
                 }
             }
@@ -126,12 +142,17 @@ impl Pages {
             }
             None => None,
         };
-        let was_disconnected = head.uri.query() == Some("disconnected");
+        let notice = match head.uri.query() {
+            Some("disconnected") => Some("Disconnected. The app can no longer call."),
+            Some("ended") => Some("Disconnected. No tool uses that account any more."),
+            _ => None,
+        };
         Ok(self.shown(&AccountView {
             brand: &self.look.brand,
             hint: &person.hint,
             plan: person.license.plan.as_str(),
-            notice: was_disconnected.then_some("Disconnected. The app can no longer call."),
+            notice,
+            accounts: self.accounts_of(person).await?,
             connections: sessions.iter().map(connection).collect(),
             connected: view::grouped(connected),
             scripts: match scripts {

@@ -40,11 +40,12 @@ impl Carried {
 
     fn target(&self) -> Target<'_> {
         Target {
-            action: "/authorize",
+            action: "/authorize".to_owned(),
             address: self.address(),
             purpose: self.purpose("sign-in"),
             hidden: self.pairs.clone(),
             who: Some(Who::of(&self.asked.client, &self.asked.place)),
+            upstream: None,
         }
     }
 }

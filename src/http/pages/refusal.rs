@@ -4,6 +4,7 @@ use http::StatusCode;
 
 use super::super::refusal::EdgeRefusal;
 use crate::{
+    connect::{ConsentError, TokenError},
     oauth::{ClientFault, authorize::Fault},
     store::StoreError,
     telemetry::record::Ending,
@@ -24,6 +25,16 @@ pub enum PageRefusal {
     Malformed,
     /// The plan allows no further connection.
     Exhausted,
+    /// The link to connect an account is too old.
+    LinkOver,
+    /// Nothing of ours, or of an upstream that is gone.
+    LinkUnknown,
+    /// The link is another license's.
+    LinkOfOther,
+    /// Nobody is signed in where a provider sent somebody back.
+    NotSignedIn,
+    /// The account was not connected.
+    Consent(ConsentError),
     /// What was typed is no license key.
     KeyIncomplete,
     /// The license key is not accepted, whatever the reason.
@@ -44,6 +55,11 @@ impl PageRefusal {
             Self::Stale => "form_stale",
             Self::Malformed => "form_malformed",
             Self::Exhausted => "connections_exhausted",
+            Self::LinkOver => "connect_link_over",
+            Self::LinkUnknown => "connect_link_unknown",
+            Self::LinkOfOther => "connect_link_of_other",
+            Self::NotSignedIn => "connect_not_signed_in",
+            Self::Consent(error) => consent_word(error),
             Self::KeyIncomplete | Self::KeyRefused => "credential_refused",
             Self::TooManyTries(_) => "too_many_failures",
             Self::Edge(refusal) => refusal.word(),
@@ -56,6 +72,10 @@ impl PageRefusal {
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
             | Self::Edge(
                 EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Internal,
+            )
+            | Self::Consent(
+                ConsentError::Vault(_)
+                | ConsentError::Tokens(TokenError::ClientRefused | TokenError::Unavailable(_)),
             ) => Ending::Failed,
             Self::Edge(EdgeRefusal::BodyBroken) => Ending::Cancelled,
             Self::Authorization(_)
@@ -64,6 +84,11 @@ impl PageRefusal {
             | Self::Stale
             | Self::Malformed
             | Self::Exhausted
+            | Self::LinkOver
+            | Self::LinkUnknown
+            | Self::LinkOfOther
+            | Self::NotSignedIn
+            | Self::Consent(_)
             | Self::KeyIncomplete
             | Self::KeyRefused
             | Self::Edge(_) => Ending::Refused,
@@ -78,7 +103,21 @@ impl PageRefusal {
             Self::Authorization(_) | Self::KeyInAddress | Self::KeyIncomplete | Self::Malformed => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Foreign | Self::Stale | Self::Exhausted | Self::KeyRefused => {
+            Self::LinkOver => StatusCode::GONE,
+            Self::LinkUnknown | Self::Consent(ConsentError::UnknownUpstream) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Consent(ConsentError::Vault(_)) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Consent(ConsentError::Tokens(_) | ConsentError::ProviderError) => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::Foreign
+            | Self::Stale
+            | Self::Exhausted
+            | Self::LinkOfOther
+            | Self::NotSignedIn
+            | Self::Consent(_)
+            | Self::KeyRefused => {
                 StatusCode::FORBIDDEN
             }
             Self::TooManyTries(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -92,13 +131,21 @@ impl PageRefusal {
         match self {
             Self::TooManyTries(seconds) => Some(*seconds),
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
-            | Self::Edge(EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded) => Some(5),
+            | Self::Edge(EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded)
+            | Self::Consent(
+                ConsentError::Vault(_) | ConsentError::Tokens(TokenError::Unavailable(_)),
+            ) => Some(5),
             Self::Authorization(_)
             | Self::KeyInAddress
             | Self::Foreign
             | Self::Stale
             | Self::Malformed
             | Self::Exhausted
+            | Self::LinkOver
+            | Self::LinkUnknown
+            | Self::LinkOfOther
+            | Self::NotSignedIn
+            | Self::Consent(_)
             | Self::KeyIncomplete
             | Self::KeyRefused
             | Self::Edge(_) => None,
@@ -116,6 +163,10 @@ impl PageRefusal {
             Self::KeyInAddress => "A license key in the address",
             Self::Foreign | Self::Stale | Self::Malformed => "This page is out of date",
             Self::Exhausted => "No further connection possible",
+            Self::LinkOver => "This link is too old",
+            Self::LinkUnknown => "Not found",
+            Self::LinkOfOther => "This link is for another license",
+            Self::NotSignedIn | Self::Consent(_) => "Not connected",
             Self::KeyIncomplete | Self::KeyRefused => "Not accepted",
             Self::TooManyTries(_) => "Too many tries",
             Self::Edge(EdgeRefusal::NotFound) => "Not found",
@@ -144,6 +195,20 @@ impl PageRefusal {
                 "Your plan allows no more connections at once. Disconnect one that you no longer \
                  need on the account page, then start again from your app."
             }
+            Self::LinkOver => {
+                "Links to connect an account lead here for half an hour. Ask your assistant once more: \
+                 it gives you a new one."
+            }
+            Self::LinkUnknown => {
+                "There is nothing to connect at this address. Copy the link whole, or ask your \
+                 assistant once more for a new one."
+            }
+            Self::LinkOfOther => "Nothing was connected.",
+            Self::NotSignedIn => {
+                "You are not signed in here, or not any more. An account is connected in the browser \
+                 in which you began. Nothing was connected; open your assistant's link again."
+            }
+            Self::Consent(error) => error.public(),
             Self::KeyIncomplete | Self::KeyRefused => "The license key was not accepted.",
             Self::TooManyTries(_) => "Wait a while, then try again.",
             Self::Edge(EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded) => {
@@ -154,6 +219,23 @@ impl PageRefusal {
             Self::Edge(EdgeRefusal::MethodNotAllowed) => "This page is opened with a browser.",
             Self::Edge(_) => "The request could not be read. Start again from your app.",
         }
+    }
+}
+
+const fn consent_word(error: &ConsentError) -> &'static str {
+    match error {
+        ConsentError::UnknownUpstream => "connect_link_unknown",
+        ConsentError::BeyondCeiling | ConsentError::OneAccount | ConsentError::TooManyAccounts => {
+            "connect_not_allowed"
+        }
+        ConsentError::State
+        | ConsentError::OtherBrowser
+        | ConsentError::OtherUpstream
+        | ConsentError::Issuer
+        | ConsentError::NoCode => "connect_answer_refused",
+        ConsentError::Denied => "connect_denied",
+        ConsentError::ProviderError | ConsentError::Tokens(_) => "connect_provider_failed",
+        ConsentError::Vault(_) => "store_unavailable",
     }
 }
 

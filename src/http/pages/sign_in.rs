@@ -19,7 +19,7 @@ use crate::{
 /// Where somebody goes after signing in.
 pub(super) struct Target<'a> {
     /// The page.
-    pub(super) action: &'static str,
+    pub(super) action: String,
     /// The page's address with what it needs to know.
     pub(super) address: String,
     /// What the form is for, and the form's other fields.
@@ -27,6 +27,8 @@ pub(super) struct Target<'a> {
     pub(super) hidden: Hidden,
     /// Who asks.
     pub(super) who: Option<Who>,
+    /// What an account is to be connected for.
+    pub(super) upstream: Option<String>,
 }
 
 /// Refused keys of one address in a minute and in an hour.
@@ -50,8 +52,9 @@ impl Pages {
         let (refusal, error) = fault.unzip();
         let page = self.shown(&SignInView {
             brand: &self.look.brand,
-            action: target.action,
+            action: &target.action,
             who: target.who.clone(),
+            upstream: target.upstream.clone(),
             error,
             hidden,
         });
@@ -105,10 +108,10 @@ impl Pages {
         Some(bucket(client_address(peer, &head.headers, &self.trusted)))
     }
 
-    /// One request to sign in is one, from wherever it is tried; the account's page is one for
-    /// each address.
+    /// One request to sign in is one, from wherever it is tried, and one link; the account's page is
+    /// one for each address.
     fn counted(&self, head: &Parts, target: &Target<'_>) -> [u8; 16] {
-        if target.who.is_some() {
+        if target.who.is_some() || target.upstream.is_some() {
             return self.seals.counted("request", target.address.as_bytes());
         }
         let address = self.address(head).unwrap_or_default();

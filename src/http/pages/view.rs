@@ -1,12 +1,18 @@
 //! What the templates show, and how strangers' words are made harmless before they are shown.
 //! The templates escape everything besides.
 
+mod connect;
+
 use std::collections::BTreeMap;
 
 use askama::Template;
 use time::{OffsetDateTime, macros::format_description};
 use url::Url;
 
+pub(super) use self::connect::{
+    AccountUpstream, ConnectView, ConnectedAccount, ConnectedView, Labelled, More, OtherLicenseView,
+    Want, scope_titles,
+};
 use super::look::Brand;
 use crate::{
     catalog::Visible,
@@ -46,9 +52,11 @@ pub(super) type Hidden = Vec<(&'static str, String)>;
 #[template(path = "sign_in.html")]
 pub(super) struct SignInView<'a> {
     pub(super) brand: &'a Brand,
-    pub(super) action: &'static str,
+    pub(super) action: &'a str,
     /// Who asks; none on the account page.
     pub(super) who: Option<Who>,
+    /// What an account is to be connected for.
+    pub(super) upstream: Option<String>,
     pub(super) error: Option<String>,
     pub(super) hidden: Hidden,
 }
@@ -77,6 +85,8 @@ pub(super) struct AccountView<'a> {
     pub(super) connections: Vec<Connection>,
     /// How many there are.
     pub(super) connected: String,
+    /// The upstreams whose accounts are the person's own.
+    pub(super) accounts: Vec<AccountUpstream>,
     /// How many tokens scripts got, in words.
     pub(super) scripts: Option<String>,
     /// Most at once; none: as many as one likes.
