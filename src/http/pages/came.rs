@@ -1,6 +1,7 @@
 //! `/connect/callback/{upstream}`: a browser that a provider sent back. Shows nothing of what it
 //! brought: neither a code nor a provider's own words.
 
+use futures_util::FutureExt as _;
 use http::request::Parts;
 
 use super::{
@@ -35,20 +36,19 @@ impl Pages {
             return Err(PageRefusal::Malformed);
         }
         let person = self.signed_in(head).await?.ok_or(PageRefusal::NotSignedIn)?;
-        let text = |name| form.get(name).map(str::to_owned);
         let came = Came {
-            state: text("state"),
-            code: text("code"),
-            error: text("error"),
-            iss: text("iss"),
+            state: form.get("state").map(str::to_owned),
+            code: form.get("code").map(str::to_owned),
+            error: form.get("error").map(str::to_owned),
+            iss: form.get("iss").map(str::to_owned),
         };
         let (parts, license) = (&self.parts, person.license.id);
         let browser = person.login.text.as_str();
-        let finished = parts
+        let finishing = parts
             .connections
             .finish(license, &upstream, &came, browser)
-            .await
-            .map_err(connect::refused)?;
+            .boxed();
+        let finished = finishing.await.map_err(connect::refused)?;
         // This process hears at once, and with it every call that waits for the account.
         parts.watcher.look().await;
         let site = parts.connections.sites().get(&upstream).cloned();

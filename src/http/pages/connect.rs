@@ -235,15 +235,17 @@ impl Pages {
         let now = self.parts.clock.now();
         let person = self.signed_in(head).await?.ok_or(PageRefusal::Stale)?;
         let browser = person.login.text.as_str();
-        let is_ours = |purpose| self.seals.is_ours(form.get("form"), browser, purpose, now);
+        let token = form.get("form");
         if person.license.id != asked.link.license {
+            let is_ours = self.seals.is_ours(token, browser, other(&asked.address), now);
             return match form.get("step") {
-                Some("other") if is_ours(other(&asked.address)) => Ok(self.signed_out(asked)),
+                Some("other") if is_ours => Ok(self.signed_out(asked)),
                 _ => Ok(self.of_other(asked, &person)),
             };
         }
         let offer = self.offer(asked, &person).await?;
-        if !is_ours(agreed(&asked.about(&offer.scopes))) {
+        let about = asked.about(&offer.scopes);
+        if !self.seals.is_ours(token, browser, agreed(&about), now) {
             return Err(PageRefusal::Stale);
         }
         match form.get("step") {

@@ -160,11 +160,11 @@ impl AccountUpstream {
 /// An account of the license.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::http::pages) struct ConnectedAccount {
-    label: Label,
-    hint: Option<String>,
-    is_over: bool,
-    since: When,
-    scopes: Vec<String>,
+    pub(in crate::http::pages) label: Label,
+    pub(in crate::http::pages) hint: Option<String>,
+    pub(in crate::http::pages) is_over: bool,
+    pub(in crate::http::pages) since: When,
+    pub(in crate::http::pages) scopes: Vec<String>,
 }
 
 impl ConnectedAccount {
