@@ -7,11 +7,12 @@ mod plain;
 use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, header::CONTENT_TYPE};
 use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
-    HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, TokenResponse,
-    TokenUrl,
+    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, TokenResponse, TokenUrl,
     basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse},
 };
 use url::Url;
@@ -57,6 +58,16 @@ pub enum TokenError {
 type Client =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
+impl<'c> AsyncHttpClient<'c> for AccountSite {
+    type Error = AskFault;
+    /// Boxed, so that whoever waits for it may be on any thread.
+    type Future = BoxFuture<'c, Result<HttpResponse, AskFault>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.post(request))
+    }
+}
+
 impl AccountSite {
     /// Redeems a code (RFC 6749 section 4.1.3).
     pub(super) async fn redeem(
@@ -72,7 +83,7 @@ impl AccountSite {
         if let Some(verifier) = verifier {
             request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
         }
-        let answer = request.request_async(&|request| self.post(request)).await;
+        let answer = request.request_async(self).await;
         self.tokens(&answer.map_err(class_of)?)
     }
 
@@ -81,7 +92,7 @@ impl AccountSite {
         let client = self.client();
         let token = RefreshToken::new(token.expose().clone());
         let request = client.exchange_refresh_token(&token);
-        let answer = request.request_async(&|request| self.post(request)).await;
+        let answer = request.request_async(self).await;
         self.tokens(&answer.map_err(class_of)?)
     }
 

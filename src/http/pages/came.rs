@@ -1,7 +1,6 @@
 //! `/connect/callback/{upstream}`: a browser that a provider sent back. Shows nothing of what it
 //! brought: neither a code nor a provider's own words.
 
-use futures_util::FutureExt as _;
 use http::request::Parts;
 
 use super::{
@@ -35,7 +34,10 @@ impl Pages {
         if form.is_twice(&["state", "code", "error", "iss"]) {
             return Err(PageRefusal::Malformed);
         }
-        let person = self.signed_in(head).await?.ok_or(PageRefusal::NotSignedIn)?;
+        let person = self
+            .signed_in(head)
+            .await?
+            .ok_or(PageRefusal::NotSignedIn)?;
         let came = Came {
             state: form.get("state").map(str::to_owned),
             code: form.get("code").map(str::to_owned),
@@ -44,10 +46,7 @@ impl Pages {
         };
         let (parts, license) = (&self.parts, person.license.id);
         let browser = person.login.text.as_str();
-        let finishing = parts
-            .connections
-            .finish(license, &upstream, &came, browser)
-            .boxed();
+        let finishing = parts.connections.finish(license, &upstream, &came, browser);
         let finished = finishing.await.map_err(connect::refused)?;
         // This process hears at once, and with it every call that waits for the account.
         parts.watcher.look().await;

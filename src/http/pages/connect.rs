@@ -21,8 +21,7 @@ use crate::{
 
 const LABEL_RULE: &str =
     "Use 1 to 32 small letters, digits, - and _, and begin with a letter or digit.";
-const LABEL_TAKEN: &str =
-    "An account of this name is connected already. Choose another name, or connect that one again on \
+const LABEL_TAKEN: &str = "An account of this name is connected already. Choose another name, or connect that one again on \
      the account page.";
 
 /// A link with what it leads to.
@@ -156,7 +155,11 @@ impl Pages {
         let granted = offer.held.as_ref().map(|info| &*info.scopes);
         let mut scopes = offer.scopes.clone();
         let always = provider.always_scopes.iter();
-        scopes.extend(always.filter(|scope| !offer.scopes.contains(scope)).cloned());
+        scopes.extend(
+            always
+                .filter(|scope| !offer.scopes.contains(scope))
+                .cloned(),
+        );
         let label = match (asked.label(), &asked.site.account.choose_by) {
             (Some(_), None) => Labelled::Alone,
             (Some(label), Some(_)) => Labelled::Fixed(label),
@@ -237,7 +240,9 @@ impl Pages {
         let browser = person.login.text.as_str();
         let token = form.get("form");
         if person.license.id != asked.link.license {
-            let is_ours = self.seals.is_ours(token, browser, other(&asked.address), now);
+            let is_ours = self
+                .seals
+                .is_ours(token, browser, other(&asked.address), now);
             return match form.get("step") {
                 Some("other") if is_ours => Ok(self.signed_out(asked)),
                 _ => Ok(self.of_other(asked, &person)),

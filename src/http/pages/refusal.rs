@@ -117,9 +117,7 @@ impl PageRefusal {
             | Self::LinkOfOther
             | Self::NotSignedIn
             | Self::Consent(_)
-            | Self::KeyRefused => {
-                StatusCode::FORBIDDEN
-            }
+            | Self::KeyRefused => StatusCode::FORBIDDEN,
             Self::TooManyTries(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Edge(refusal) => StatusCode::from_u16(refusal.status_and_code().0)
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),

@@ -10,8 +10,8 @@ use time::{OffsetDateTime, macros::format_description};
 use url::Url;
 
 pub(super) use self::connect::{
-    AccountUpstream, ConnectView, ConnectedAccount, ConnectedView, Labelled, More, OtherLicenseView,
-    Want, scope_titles,
+    AccountUpstream, ConnectView, ConnectedAccount, ConnectedView, Labelled, More,
+    OtherLicenseView, Want, scope_titles,
 };
 use super::look::Brand;
 use crate::{

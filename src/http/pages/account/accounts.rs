@@ -31,8 +31,10 @@ impl Pages {
             .map(|tool| tool.bound.site.name.clone())
             .collect();
         let sites = parts.connections.sites();
-        let mut names: BTreeSet<&UpstreamName> =
-            sites.keys().filter(|name| reached.contains(*name)).collect();
+        let mut names: BTreeSet<&UpstreamName> = sites
+            .keys()
+            .filter(|name| reached.contains(*name))
+            .collect();
         names.extend(held.iter().map(|info| &info.upstream));
         let place = |name: &UpstreamName| {
             let site = sites.get(name);

@@ -126,7 +126,10 @@ pub(in crate::http::pages) fn scope_titles(
 ) -> Vec<String> {
     let mut told = BTreeSet::new();
     let titles = scopes.iter().map(|scope| {
-        provider.map_or_else(|| scope.to_string(), |provider| scope_title(scope, provider))
+        provider.map_or_else(
+            || scope.to_string(),
+            |provider| scope_title(scope, provider),
+        )
     });
     titles.filter(|title| told.insert(title.clone())).collect()
 }
