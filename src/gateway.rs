@@ -81,12 +81,21 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The only way to a gateway, for `serve`, `demo` and every test.
+    /// [`Gateway::build_counting`] with everything at zero.
+    pub async fn build(parts: GatewayParts) -> Result<Self, BuildError> {
+        Box::pin(Self::build_counting(parts, Metrics::new())).await
+    }
+
+    /// The only way to a gateway, for `serve`, `demo` and every test. What was counted before it was
+    /// there is counted on.
     #[expect(
         clippy::too_many_lines,
         reason = "one list: every part is made once, in the order in which they need each other"
     )]
-    pub async fn build(parts: GatewayParts) -> Result<Self, BuildError> {
+    pub async fn build_counting(
+        parts: GatewayParts,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, BuildError> {
         let GatewayParts {
             config,
             configured,
@@ -97,7 +106,6 @@ impl Gateway {
             access_log,
         } = parts;
         let log = AccessLog::to(access_log).map_err(BuildError::AccessLog)?;
-        let metrics = Metrics::new();
         let replica = ReplicaId::generate(clock.now(), entropy.as_ref());
         let (vault, stopping) = (Arc::new(vault), CancellationToken::new());
         let limiter = Arc::new(Limiter::Local(LocalLimiter::new(Arc::clone(&clock))));
@@ -186,6 +194,7 @@ impl Gateway {
         })?;
         let admin = admin(AdminParts {
             store: store.clone(),
+            vault: Arc::clone(&vault),
             metrics: Arc::clone(&metrics),
             log: Arc::clone(&log),
             stopping: stopping.clone(),

@@ -18,6 +18,7 @@ pub mod pages;
 pub mod refusal;
 pub mod reply;
 pub mod router;
+pub mod sealed;
 pub mod wellknown;
 pub mod wording;
 

@@ -2,16 +2,16 @@
 
 pub mod accept;
 pub mod connection;
+pub mod front;
 pub mod pulse;
 pub mod reload;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use self::accept::{Acceptor, Door};
-pub use self::reload::ConfigSource;
+pub use self::{
+    front::{Front, FrontParts, Services},
+    reload::ConfigSource,
+};
 use crate::{gateway::Gateway, http::body};
 
 /// How often what nobody needs is forgotten.
@@ -36,10 +36,7 @@ pub struct Running {
     /// Where health and metrics are.
     pub admin: SocketAddr,
     gateway: Arc<Gateway>,
-    connections: TaskTracker,
-    accepting: CancellationToken,
-    background: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    front: Front,
 }
 
 /// How a stop went.
@@ -71,103 +68,66 @@ pub async fn start_with(
     source: Option<ConfigSource>,
     waits: Waits,
 ) -> Result<Running, ServeError> {
-    let gateway = Arc::new(gateway);
-    let config = gateway.config();
-    let public = bind(config.listen.public).await?;
-    let admin = bind(config.listen.admin).await?;
-    let (connections, accepting, background) = (
-        TaskTracker::new(),
-        CancellationToken::new(),
-        CancellationToken::new(),
-    );
-    let (public_address, admin_address) = (address(&public)?, address(&admin)?);
-
-    let door = |service, limits, stopping| Door {
-        service,
-        limits,
-        stopping,
+    let front = Front::open(FrontParts {
+        listen: &gateway.config().listen,
+        services: Services::of(&gateway),
         metrics: Arc::clone(&gateway.metrics),
         clock: gateway.clock(),
         waits,
-    };
-    let mut tasks = Vec::new();
-    let limits = || accept::Limits::of(&config.listen);
-    let acceptors = [
-        Acceptor {
-            listener: public,
-            door: Arc::new(door(
-                gateway.public.clone(),
-                limits(),
-                gateway.stopping.clone(),
-            )),
-            connections: connections.clone(),
-            stop: accepting.clone(),
-        },
-        // Answers through the drain, so that a probe hears "draining" and not nothing; nobody
-        // waits for its connections.
-        Acceptor {
-            listener: admin,
-            door: Arc::new(door(gateway.admin.clone(), limits(), background.clone())),
-            connections: TaskTracker::new(),
-            stop: background.clone(),
-        },
-    ];
-    for acceptor in acceptors {
-        tasks.push(tokio::spawn(acceptor.run()));
-    }
-    tasks.push(tokio::spawn({
-        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
-        async move { gateway.watch(stop).await }
-    }));
-    tasks.push(tokio::spawn({
-        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
-        async move {
-            let mut ticks = tokio::time::interval(SWEEP);
-            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-                gateway.sweep().await;
-            }
-        }
-    }));
-    tasks.push(tokio::spawn({
-        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
-        async move {
-            let mut ticks = tokio::time::interval(WRITE);
-            while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-                gateway.write_activity().await;
-            }
-        }
-    }));
-    // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.
-    if let Some(source) = source
-        && let Some(hangup) = reload::hangups()
-    {
-        let (gateway, stop) = (Arc::clone(&gateway), background.clone());
-        tasks.push(tokio::spawn(reload::run(gateway, source, hangup, stop)));
-    }
-    let running = Running {
-        public: public_address,
-        admin: admin_address,
-        gateway,
-        connections,
-        accepting,
-        background,
-        tasks,
-    };
-    tracing::info!(public = %running.public, admin = %running.admin, "serving");
-    Ok(running)
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError { address, source })
-}
-
-fn address(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
-    listener.local_addr().map_err(|source| ServeError {
-        address: SocketAddr::from(([0, 0, 0, 0], 0)),
-        source,
     })
+    .await?;
+    Ok(front.carry_on(gateway, source))
+}
+
+impl Front {
+    /// From now on this gateway answers, also on connections that are open already.
+    pub fn carry_on(mut self, gateway: Gateway, source: Option<ConfigSource>) -> Running {
+        self.exchange(Services::of(&gateway));
+        let gateway = Arc::new(gateway);
+        self.begin(&gateway, source);
+        tracing::info!(public = %self.public, admin = %self.admin, "serving");
+        Running {
+            public: self.public,
+            admin: self.admin,
+            gateway,
+            front: self,
+        }
+    }
+
+    /// What is done beside answering.
+    fn begin(&mut self, gateway: &Arc<Gateway>, source: Option<ConfigSource>) {
+        let background = self.background.clone();
+        let tasks = &mut self.tasks;
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move { gateway.watch(stop).await }
+        }));
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move {
+                let mut ticks = tokio::time::interval(SWEEP);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    gateway.sweep().await;
+                }
+            }
+        }));
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move {
+                let mut ticks = tokio::time::interval(WRITE);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    gateway.write_activity().await;
+                }
+            }
+        }));
+        // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.
+        if let Some(source) = source
+            && let Some(hangup) = reload::hangups()
+        {
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            tasks.push(tokio::spawn(reload::run(gateway, source, hangup, stop)));
+        }
+    }
 }
 
 impl Running {
@@ -182,18 +142,14 @@ impl Running {
         tracing::info!("draining");
         // Readiness first, so that a load balancer looks elsewhere; open streams get their result.
         self.gateway.stopping.cancel();
-        self.accepting.cancel();
-        self.connections.close();
+        self.front.stop_accepting();
         self.gateway.detached.close();
         let drained = tokio::time::timeout(patience, async {
-            self.connections.wait().await;
+            self.front.connections.wait().await;
             self.gateway.detached.wait().await;
         })
         .await;
-        self.background.cancel();
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.front.end();
         self.gateway.close().await;
         match drained {
             Ok(()) => Drained::Whole,

@@ -43,6 +43,8 @@ pub enum EdgeRefusal {
     BodyBroken,
     /// Too many bytes of bodies are held already.
     Overloaded,
+    /// Started, and the vault is not open yet.
+    Sealed,
     /// A bug of ours.
     Internal,
 }
@@ -70,6 +72,7 @@ impl EdgeRefusal {
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_broken",
             Self::Overloaded => "overloaded",
+            Self::Sealed => "sealed",
             Self::Internal => "internal",
         }
     }
@@ -79,7 +82,7 @@ impl EdgeRefusal {
         match self {
             Self::CredentialMissing | Self::CredentialRefused => (401, 40_100),
             Self::TooManyFailures(_) => (429, 42_900),
-            Self::StoreUnavailable | Self::Overloaded => (503, 50_300),
+            Self::StoreUnavailable | Self::Overloaded | Self::Sealed => (503, 50_300),
             Self::OriginRefused | Self::ScopeInsufficient => (403, 40_300),
             Self::AuthorityMalformed | Self::SecretInUrl | Self::BodyBroken => (400, 40_000),
             Self::AuthorityUnknown => (421, 42_100),
@@ -114,6 +117,10 @@ impl EdgeRefusal {
             }
             Self::StoreUnavailable | Self::Overloaded => {
                 "The gateway cannot answer at the moment. Try again as `Retry-After` says."
+            }
+            Self::Sealed => {
+                "The gateway has started and cannot open its vault yet. Its operator sees why. Try \
+                 again as `Retry-After` says."
             }
             Self::OriginRefused => {
                 "This web origin may not call the gateway. Its operator can allow it."

@@ -278,9 +278,10 @@ pub fn challenged(
 pub fn note(edge: &Edge, refusal: &EdgeRefusal) {
     let ending = match refusal {
         EdgeRefusal::TooManyFailures(_) => Ending::Limited,
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Internal => {
-            Ending::Failed
-        }
+        EdgeRefusal::StoreUnavailable
+        | EdgeRefusal::Overloaded
+        | EdgeRefusal::Sealed
+        | EdgeRefusal::Internal => Ending::Failed,
         EdgeRefusal::BodyBroken => Ending::Cancelled,
         EdgeRefusal::CredentialMissing
         | EdgeRefusal::CredentialRefused
@@ -313,7 +314,9 @@ fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
     let (status, code) = refusal.status_and_code();
     let (wait, data) = match refusal {
         EdgeRefusal::TooManyFailures(exhausted) => (Some(*exhausted), Some(limit_data(exhausted))),
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded => (Some(shortly()), None),
+        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed => {
+            (Some(shortly()), None)
+        }
         EdgeRefusal::CredentialMissing
         | EdgeRefusal::CredentialRefused
         | EdgeRefusal::ScopeInsufficient
@@ -360,6 +363,7 @@ fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
         | EdgeRefusal::BodyTimeout
         | EdgeRefusal::BodyBroken
         | EdgeRefusal::Overloaded
+        | EdgeRefusal::Sealed
         | EdgeRefusal::Internal => return response,
     };
     headers.insert(name, value);

@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{Router, body::Body, extract::Request, response::Response, routing::any};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::Response,
+    routing::{MethodRouter, any},
+};
 use tower::ServiceBuilder;
 
 use super::{
@@ -151,18 +157,6 @@ pub fn public(parts: EdgeParts) -> Router {
         documents,
         pages,
     } = parts;
-    let cors = origins.cors();
-    let layers = ServiceBuilder::new()
-        // Outermost: one record and one id a request, and an answer when anything below panics.
-        .layer(observe)
-        // Before anything reads further: bounds on the head, and no credential in the URL.
-        .layer(CheckLayer(HeadBounds))
-        // One authority, and ours: everything below may rely on it (DNS rebinding).
-        .layer(CheckLayer(authorities))
-        // A page that may not call learns nothing, not even whether its key is good.
-        .layer(CheckLayer(origins))
-        // Preflights are answered here: browsers send them without credentials.
-        .layer(PagesOnly(cors));
     let mut router = Router::new();
     for route in ROUTES {
         let methods = match route.access {
@@ -179,9 +173,7 @@ pub fn public(parts: EdgeParts) -> Router {
                 }
             }
             Access::Public(_) => any(not_found),
-            Access::Document => any(wellknown::document)
-                .layer(AnyOrigin("GET, HEAD, OPTIONS"))
-                .with_state(Arc::clone(&documents)),
+            Access::Document => discovery(&documents),
             Access::Page => match &pages {
                 Some(pages) => any(pages::page).with_state(Arc::clone(pages)),
                 None => any(not_found),
@@ -189,7 +181,36 @@ pub fn public(parts: EdgeParts) -> Router {
         };
         router = router.route(route.path, methods);
     }
-    router.fallback(not_found).layer(layers)
+    guarded(router.fallback(not_found), observe, authorities, origins)
+}
+
+/// What answers for a document.
+pub(super) fn discovery(documents: &Arc<Documents>) -> MethodRouter {
+    any(wellknown::document)
+        .layer(AnyOrigin("GET, HEAD, OPTIONS"))
+        .with_state(Arc::clone(documents))
+}
+
+/// What every request goes through, whatever answers it.
+pub(super) fn guarded(
+    router: Router,
+    observe: Observe,
+    authorities: Authorities,
+    origins: Origins,
+) -> Router {
+    let cors = origins.cors();
+    let layers = ServiceBuilder::new()
+        // Outermost: one record and one id a request, and an answer when anything below panics.
+        .layer(observe)
+        // Before anything reads further: bounds on the head, and no credential in the URL.
+        .layer(CheckLayer(HeadBounds))
+        // One authority, and ours: everything below may rely on it (DNS rebinding).
+        .layer(CheckLayer(authorities))
+        // A page that may not call learns nothing, not even whether its key is good.
+        .layer(CheckLayer(origins))
+        // Preflights are answered here: browsers send them without credentials.
+        .layer(PagesOnly(cors));
+    router.layer(layers)
 }
 
 async fn not_found(request: Request) -> Response<Body> {

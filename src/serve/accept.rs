@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use dashmap::DashMap;
 use ipnet::IpNet;
@@ -47,8 +48,8 @@ impl Limits {
 
 /// What every connection of a listener shares.
 pub struct Door {
-    /// Answers requests.
-    pub service: Router,
+    /// Answers requests; exchanged when the vault opens.
+    pub service: ArcSwap<Router>,
     /// Bounds connections.
     pub limits: Limits,
     /// Ends connections between requests.

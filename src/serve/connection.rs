@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
@@ -43,7 +43,7 @@ pub async fn serve(stream: TcpStream, peer: Peer, door: &Door) {
         pulse: Arc::clone(&pulse),
     };
     let service = service_fn(|request: http::Request<Incoming>| {
-        let (mut router, pulse) = (door.service.clone(), Arc::clone(&pulse));
+        let (mut router, pulse) = (Router::clone(&door.service.load()), Arc::clone(&pulse));
         let version = request.version();
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer);

@@ -25,7 +25,7 @@ pub struct ConfigSource {
 }
 
 /// Listens for SIGHUP. From now on it does not end the process.
-pub(super) fn hangups() -> Option<Signal> {
+pub fn hangups() -> Option<Signal> {
     signal(SignalKind::hangup())
         .inspect_err(|error| tracing::warn!(%error, "reload.no_signal"))
         .ok()

@@ -65,6 +65,8 @@ pub struct Metrics {
     pub authentication_lookups: Counter,
     /// Access log lines that were counted instead of written.
     pub log_dropped: Gauge,
+    /// 1 while no credential can be opened.
+    pub sealed: Gauge,
 }
 
 impl Metrics {
@@ -84,6 +86,7 @@ impl Metrics {
             reload_failures: Counter::default(),
             authentication_lookups: Counter::default(),
             log_dropped: Gauge::default(),
+            sealed: Gauge::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -136,6 +139,11 @@ impl Metrics {
             "log_dropped",
             "Access log lines lost",
             metrics.log_dropped.clone(),
+        );
+        registry.register(
+            "sealed",
+            "1 while the vault is not open, or sealed by the operator",
+            metrics.sealed.clone(),
         );
         Arc::new(metrics)
     }

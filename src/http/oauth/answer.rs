@@ -158,7 +158,7 @@ fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
         | EdgeRefusal::CredentialRefused
         | EdgeRefusal::ScopeInsufficient => ("invalid_grant", "the license key was not accepted"),
         EdgeRefusal::TooManyFailures(_) => ("slow_down", "too many refused license keys"),
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded => {
+        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed => {
             ("temporarily_unavailable", "try again shortly")
         }
         EdgeRefusal::Internal => ("server_error", "internal error"),
@@ -192,7 +192,7 @@ fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
         EdgeRefusal::TooManyFailures(exhausted) => {
             headers.insert(RETRY_AFTER, exhausted.retry_after_seconds().into());
         }
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded => {
+        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed => {
             headers.insert(RETRY_AFTER, SHORTLY.into());
         }
         EdgeRefusal::ScopeInsufficient

@@ -71,7 +71,10 @@ impl PageRefusal {
             Self::TooManyTries(_) => Ending::Limited,
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
             | Self::Edge(
-                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Internal,
+                EdgeRefusal::StoreUnavailable
+                | EdgeRefusal::Overloaded
+                | EdgeRefusal::Sealed
+                | EdgeRefusal::Internal,
             )
             | Self::Consent(
                 ConsentError::Vault(_)
@@ -129,7 +132,9 @@ impl PageRefusal {
         match self {
             Self::TooManyTries(seconds) => Some(*seconds),
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
-            | Self::Edge(EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded)
+            | Self::Edge(
+                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed,
+            )
             | Self::Consent(
                 ConsentError::Vault(_) | ConsentError::Tokens(TokenError::Unavailable(_)),
             ) => Some(5),
@@ -154,9 +159,9 @@ impl PageRefusal {
     pub(super) const fn title(&self) -> &'static str {
         match self {
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
-            | Self::Edge(EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded) => {
-                "Not available at the moment"
-            }
+            | Self::Edge(
+                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed,
+            ) => "Not available at the moment",
             Self::Authorization(_) => "This app cannot be connected",
             Self::KeyInAddress => "A license key in the address",
             Self::Foreign | Self::Stale | Self::Malformed => "This page is out of date",
@@ -209,7 +214,9 @@ impl PageRefusal {
             Self::Consent(error) => error.public(),
             Self::KeyIncomplete | Self::KeyRefused => "The license key was not accepted.",
             Self::TooManyTries(_) => "Wait a while, then try again.",
-            Self::Edge(EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded) => {
+            Self::Edge(
+                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed,
+            ) => {
                 "The service cannot answer right now. Nothing was changed. Try again in a few \
                  seconds."
             }
