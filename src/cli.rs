@@ -23,6 +23,7 @@ pub mod output;
 pub mod process;
 pub mod scope;
 pub mod seal;
+pub mod sealed;
 pub mod serve;
 pub mod session;
 pub mod tool;

@@ -19,7 +19,7 @@ use crate::{
     names::UpstreamName,
     secret::SecretString,
     serve::ConfigSource,
-    store::{Stamp, Store, StoreTarget},
+    store::{Stamp, Store, StoreError, StoreTarget},
     vault::{Vault, VaultError},
 };
 
@@ -58,6 +58,16 @@ pub struct Opened {
     pub store: Store,
     /// Its vault.
     pub vault: Vault,
+}
+
+/// Why an installation is not open.
+pub enum OpenError {
+    /// The store is in the way.
+    Store(StoreError),
+    /// The vault is.
+    Vault(VaultError),
+    /// Something that does not change by waiting.
+    Failed(Failure),
 }
 
 impl Desk {
@@ -126,51 +136,76 @@ impl Desk {
 
     /// The database as it is.
     pub async fn connect(&self, loaded: &Loaded) -> Result<Store, Failure> {
-        let target = match &loaded.config.store {
+        Ok(Box::pin(Store::open(&self.target(loaded)?)).await?)
+    }
+
+    fn target(&self, loaded: &Loaded) -> Result<StoreTarget, Failure> {
+        Ok(match &loaded.config.store {
             StoreConfig::Sqlite(sqlite) => StoreTarget::Sqlite(self.folder().join(&sqlite.path)),
             StoreConfig::Postgres(postgres) => StoreTarget::Postgres {
                 url: self.resolve("store.postgres.url", &postgres.url)?,
                 max_connections: postgres.max_connections,
             },
-        };
-        Ok(Box::pin(Store::open(&target)).await?)
+        })
     }
 
     /// Everything. A SQLite file is brought to this version's tables; a server, which others may
     /// be using, is not: `wicketgate migrate` does that.
     pub async fn open(&self) -> Result<Opened, Failure> {
+        Ok(Box::pin(self.try_open()).await?)
+    }
+
+    /// The same, and what is in the way where that may change.
+    pub async fn try_open(&self) -> Result<Opened, OpenError> {
         let loaded = self.load()?;
         let keyring = self.keyring(&loaded.config)?;
-        let store = self.prepared(&loaded).await?;
-        let vault = Box::pin(Vault::bootstrap(
-            store.clone(),
-            keyring,
-            Arc::clone(&self.clock),
-            Arc::clone(&self.entropy),
-        ))
-        .await?;
-        Ok(Opened {
-            loaded,
-            store,
-            vault,
-        })
+        let store = Box::pin(Store::open(&self.target(&loaded)?)).await?;
+        let opened = Box::pin(self.open_over(&store, keyring, &loaded.config.store)).await;
+        match opened {
+            Ok(vault) => Ok(Opened {
+                loaded,
+                store,
+                vault,
+            }),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn open_over(
+        &self,
+        store: &Store,
+        keyring: Keyring,
+        kind: &StoreConfig,
+    ) -> Result<Vault, OpenError> {
+        self.bring_up(store, kind).await?;
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        Ok(Box::pin(Vault::bootstrap(store.clone(), keyring, clock, entropy)).await?)
     }
 
     /// The database at this version's tables, for what must work without any key.
     pub async fn prepared(&self, loaded: &Loaded) -> Result<Store, Failure> {
         let store = self.connect(loaded).await?;
-        match &loaded.config.store {
+        self.bring_up(&store, &loaded.config.store).await?;
+        Ok(store)
+    }
+
+    /// Brings a file to this version's tables; of a server, says what it lacks.
+    async fn bring_up(&self, store: &Store, kind: &StoreConfig) -> Result<(), OpenError> {
+        match kind {
             StoreConfig::Sqlite(_) => {
                 Box::pin(store.migrate(self.clock.now())).await?;
             }
             StoreConfig::Postgres(_) => {
                 if !store.pending().await?.steps.is_empty() {
-                    return Err(Failure::failed("the database lacks tables of this version")
-                        .fix("run `wicketgate migrate`"));
+                    let lacks = Failure::failed("the database lacks tables of this version");
+                    return Err(lacks.fix("run `wicketgate migrate`").into());
                 }
             }
         }
-        Ok(store)
+        Ok(())
     }
 
     /// The secrets of this upstream that stand outside the credential store.
@@ -230,6 +265,34 @@ impl Desk {
 }
 
 pub(super) const MAKE_KEY: &str = "make one with `wicketgate key generate --out FILE`";
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<VaultError> for OpenError {
+    fn from(error: VaultError) -> Self {
+        Self::Vault(error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => error.into(),
+            OpenError::Vault(error) => error.into(),
+            OpenError::Failed(failure) => failure,
+        }
+    }
+}
 
 impl From<VaultError> for Failure {
     fn from(error: VaultError) -> Self {

@@ -8,13 +8,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{
     failure::Failure,
     open::{Desk, Opened},
+    sealed::{self, Started},
 };
 use crate::{
     config::configured_secrets,
     egress,
     gateway::{BuildError, Gateway, GatewayParts},
     serve::{self, Drained, Running, ServeError},
-    telemetry::events,
+    telemetry::{events, metrics::Metrics},
 };
 
 /// Serve until SIGTERM or Ctrl-C
@@ -32,11 +33,23 @@ pub enum AccessRecords {
     Nowhere,
 }
 
+impl AccessRecords {
+    pub(super) fn sink(&self) -> Box<dyn Write + Send> {
+        match self {
+            Self::StandardOutput => Box::new(std::io::stdout()),
+            Self::Nowhere => Box::new(std::io::sink()),
+        }
+    }
+}
+
 /// Runs the command.
 pub async fn run(desk: &Desk, _: &ServeArgs) -> Result<(), Failure> {
     events::install(desk.log_level().as_deref());
     let mut signals = Signals::listen()?;
-    let running = start(desk, &AccessRecords::StandardOutput).await?;
+    let running = match Box::pin(sealed::start(desk, &mut signals)).await? {
+        Started::Running(running) => *running,
+        Started::Stopped => return Ok(()),
+    };
     signals.one().await;
     let drained = tokio::select! {
         drained = running.stop() => drained,
@@ -52,34 +65,41 @@ pub async fn run(desk: &Desk, _: &ServeArgs) -> Result<(), Failure> {
     }
 }
 
-/// Starts a gateway with the desk's configuration.
+/// Starts a gateway with the desk's configuration, which must be possible now.
 pub async fn start(desk: &Desk, records: &AccessRecords) -> Result<Running, Failure> {
     egress::install_tls_provider();
+    let opened = Box::pin(desk.open()).await?;
+    let gateway = Box::pin(build(desk, opened, records, Metrics::new())).await?;
+    Ok(Box::pin(serve::start(gateway, Some(desk.source()))).await?)
+}
+
+/// A gateway over what is open.
+pub(super) async fn build(
+    desk: &Desk,
+    opened: Opened,
+    records: &AccessRecords,
+    metrics: Arc<Metrics>,
+) -> Result<Gateway, Failure> {
     let Opened {
         loaded,
         store,
         vault,
-    } = Box::pin(desk.open()).await?;
+    } = opened;
     for problem in &loaded.warnings {
         tracing::warn!(%problem, "config.warning");
     }
     let source = desk.source();
     let configured = configured_secrets(&loaded.config, &source.path, &source.environment)?;
-    let access_log: Box<dyn Write + Send> = match records {
-        AccessRecords::StandardOutput => Box::new(std::io::stdout()),
-        AccessRecords::Nowhere => Box::new(std::io::sink()),
-    };
-    let gateway = Gateway::build(GatewayParts {
+    let parts = GatewayParts {
         config: loaded.config,
         configured,
         store,
         vault,
         clock: Arc::clone(&desk.clock),
         entropy: Arc::clone(&desk.entropy),
-        access_log,
-    });
-    let gateway = Box::pin(gateway).await?;
-    Ok(Box::pin(serve::start(gateway, Some(source))).await?)
+        access_log: records.sink(),
+    };
+    Ok(Box::pin(Gateway::build_counting(parts, metrics)).await?)
 }
 
 /// SIGTERM and Ctrl-C, remembered from when listening began.
