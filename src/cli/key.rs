@@ -1,13 +1,13 @@
 //! `wicketgate key …`: master keys and the data keys under them. Shows no key but a new one.
 
-mod destroy;
-mod faults;
-mod generate;
-mod progress;
-mod rewrap;
-mod rotate;
-mod status;
-mod verify;
+pub mod destroy;
+pub mod faults;
+pub mod generate;
+pub mod progress;
+pub mod rewrap;
+pub mod rotate;
+pub mod status;
+pub mod verify;
 
 use clap::Subcommand;
 

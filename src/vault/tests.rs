@@ -288,3 +288,6 @@ async fn a_missing_root_secret_is_not_replaced() {
     assert_eq!(refused, VaultError::Damaged("root secret is missing"));
     assert!(world.clock.now() == NOW);
 }
+
+mod places;
+mod rotation;

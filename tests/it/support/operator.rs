@@ -71,6 +71,18 @@ impl Operator {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// A variable of the environment, which is set.
+    pub(crate) fn variable(&self, name: &str) -> &str {
+        let found = self.environment.iter().find(|(known, _)| known == name);
+        &found.expect("a variable of this name").1
+    }
+
+    /// All of them.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.environment.iter();
+        all.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Runs a command line; words are split at spaces.
     pub(crate) fn run(&self, line: &str) -> Ran {
         self.run_with(&line.split(' ').collect::<Vec<_>>(), "")
