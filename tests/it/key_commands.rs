@@ -196,10 +196,11 @@ async fn a_revocation_is_not_queued_under_a_key_that_was_replaced(fixture: &Fixt
         expires: stamp.at,
     };
     let label = Label::default_label();
-    let delete = site
+    let deleted = site
         .store
-        .delete_credential(&own(), tenant, &label, Some(&revocation), &stamp);
-    assert_eq!(delete.await, Err(StoreError::Conflict));
+        .delete_credential(&own(), tenant, &label, Some(&revocation), &stamp)
+        .await;
+    assert_eq!(deleted, Err(StoreError::Conflict));
     assert_eq!(site.store.due_revocations(stamp.at).await.unwrap(), []);
     assert_eq!(site.verified()["credentials"], 2, "and nothing is deleted");
     site.store.close().await;

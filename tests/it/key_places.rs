@@ -23,8 +23,10 @@ async fn two(site: &KeySite) -> [(String, String); 2] {
     for name in ["alpha", "beta"] {
         let (id, key): (LicenseId, String) = site.issue(name);
         let secret = SecretString::new(SECRET.to_owned());
-        let put = vault.put(Tenant::License(id), &own(), &secret, "test");
-        both.push((put.await.unwrap().id.to_string(), key));
+        let put = vault
+            .put(Tenant::License(id), &own(), &secret, "test")
+            .await;
+        both.push((put.unwrap().id.to_string(), key));
     }
     both.try_into().unwrap()
 }
