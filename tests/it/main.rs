@@ -12,6 +12,7 @@
 
 mod cancellation;
 mod cli;
+mod closed_memory;
 mod config_files;
 mod connections;
 mod daily_quota;
@@ -60,6 +61,7 @@ mod reload;
 mod request_log;
 mod revocation;
 mod schemas;
+mod scope_report;
 mod store;
 mod store_clients;
 mod store_down;
