@@ -18,6 +18,7 @@ mod open;
 mod prune;
 mod revocations;
 mod rotation;
+mod row_security;
 mod rows;
 mod scope_uses;
 mod sealed_rows;
@@ -47,6 +48,7 @@ pub use self::{
     migrate::{MigrationReport, newest_schema},
     revocations::{RevocationOutcome, RevocationRecord},
     rotation::{Resealed, Sealing},
+    row_security::RowSecurity,
     scope_uses::ScopeUse,
     sealed_rows::{SealedRow, Under},
     sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse},

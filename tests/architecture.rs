@@ -1,6 +1,8 @@
 //! Holds the shape of the source: which module may know which, how long a file may be, what may
 //! stand where. Reads text, builds nothing, needs no services.
 
+#[path = "architecture/fences.rs"]
+mod fences;
 #[path = "architecture/tree.rs"]
 mod tree;
 #[path = "architecture/words.rs"]

@@ -15,6 +15,7 @@ use crate::{
     egress,
     gateway::{BuildError, Gateway, GatewayParts},
     serve::{self, Drained, Running, ServeError},
+    store::RowSecurity,
     telemetry::{events, metrics::Metrics},
 };
 
@@ -85,6 +86,12 @@ pub(super) async fn build(
         store,
         vault,
     } = opened;
+    match store.row_security().await {
+        Ok(RowSecurity::Enforced | RowSecurity::NotOffered) => {}
+        // Our own queries still keep tenants apart.
+        Ok(RowSecurity::Bypassed) => tracing::warn!("store.row_security_bypassed"),
+        Err(error) => tracing::warn!(%error, "store.row_security_unknown"),
+    }
     for problem in &loaded.warnings {
         tracing::warn!(%problem, "config.warning");
     }

@@ -4,6 +4,7 @@
 //! Text: `wgh_` and base64url of a sealed value whose first 8 bytes are when it ends.
 
 use data_encoding::BASE64URL_NOPAD as BASE64;
+use zeroize::Zeroizing;
 
 use super::{
     context::{Context, Purpose},
@@ -99,7 +100,12 @@ impl HandleKey {
 
     /// A keyed digest of something that we handed out: what the store knows it by.
     pub fn digest(&self, kind: &str, text: &str) -> TokenDigest {
-        self.digests.digest_text(&format!("{kind}\0{text}"))
+        // Room for all of it at once: a buffer that grows leaves copies behind.
+        let mut whole = Zeroizing::new(String::with_capacity(kind.len() + 1 + text.len()));
+        whole.push_str(kind);
+        whole.push('\0');
+        whole.push_str(text);
+        self.digests.digest_text(&whole)
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod cancellation;
 mod cli;
+#[cfg(target_os = "linux")]
 mod closed_memory;
 mod config_files;
 mod connections;
@@ -60,10 +61,12 @@ mod registration;
 mod reload;
 mod request_log;
 mod revocation;
+mod row_security;
 mod schemas;
 mod scope_report;
 mod store;
 mod store_clients;
+mod store_connections;
 mod store_down;
 mod store_faults;
 mod store_sessions;

@@ -18,7 +18,11 @@ use wicketgate::{
     vault::{NewGrant, Vault},
 };
 
-use crate::support::{client::Client, operator::Operator, upstream::Upstream};
+use crate::support::{
+    client::Client,
+    operator::Operator,
+    upstream::{SECRET, Upstream},
+};
 
 /// Longer than the five seconds that a note may wait to be written.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -29,7 +33,7 @@ fn configuration(upstream: &Upstream) -> String {
         format!(
             "  {name}:\n    rest:\n      base_url: http://{address}\n      \
              allow_special_use: [127.0.0.0/8]\n      limit: 100/s\n      credential: {{ account: \
-             {{ provider: github, client_id: us, scopes: [{scopes}] }} }}\n      tools:\n        \
+             {{ provider: github, client_id: us, header: x-api-key, scopes: [{scopes}] }} }}\n      tools:\n        \
              - name: {name}_get\n          description: Gets it.\n          read_only: true\n          \
              scopes: [\"read:user\"]\n          request: {{ path: /it }}\n          input: {{ type: \
              object, additionalProperties: false }}\n"
@@ -59,7 +63,7 @@ async fn opened(operator: &Operator, key: &SecretString) -> (Vault, Store) {
 async fn connect(vault: &Vault, license: LicenseId, upstream: &str, scopes: &[&str]) {
     let upstream: UpstreamName = upstream.parse().unwrap();
     let grant = NewGrant {
-        access: Some(SecretString::new("canary-access-0123456789".to_owned())),
+        access: Some(SecretString::new(SECRET.to_owned())),
         refresh: None,
         scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
         expires: None,
@@ -138,7 +142,7 @@ async fn a_call_is_seen_in_the_report_even_after_a_crash() {
         one.out
     );
     assert!(
-        !one.out.contains("other") && !one.shows("canary"),
+        !one.out.contains("other") && !one.shows(SECRET),
         "{}",
         one.out
     );

@@ -45,6 +45,11 @@ impl Fixture {
         Self::migrated(Place::Postgres(postgres::Database::create().await)).await
     }
 
+    /// On PostgreSQL, as the owner of the tables whom row-level security holds.
+    pub(crate) async fn fenced() -> Self {
+        Self::migrated(Place::Postgres(postgres::Database::owned().await)).await
+    }
+
     async fn migrated(place: Place) -> Self {
         let store = Store::open(&target(&place)).await.expect("the store opens");
         let report = store.migrate(NOON).await.expect("the schema is made");
@@ -143,4 +148,18 @@ macro_rules! on_both {
     };
 }
 
-pub(crate) use on_both;
+/// Runs each test also as a role that row-level security holds.
+macro_rules! on_fenced {
+    ($($test:ident)*) => {
+        mod fenced {$(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                let fixture = crate::support::database::Fixture::fenced().await;
+                super::$test(&fixture).await;
+                fixture.remove().await;
+            }
+        )*}
+    };
+}
+
+pub(crate) use {on_both, on_fenced};

@@ -17,6 +17,7 @@ use std::{
 };
 
 use sqlx::{Connection, PgConnection};
+use url::Url;
 
 const HELP: &str = "These tests need PostgreSQL. Install the server (Debian: `apt-get install \
      postgresql`; macOS: `brew install postgresql`), or set WICKETGATE_TEST_POSTGRES_URL to \
@@ -193,6 +194,8 @@ fn programs() -> Option<PathBuf> {
 /// A database of one test.
 pub(crate) struct Database {
     name: String,
+    /// The role it belongs to and is used as, where that is not who administers the server.
+    owner: Option<String>,
 }
 
 impl Database {
@@ -201,17 +204,44 @@ impl Database {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("wicketgate_test_{}_{number}", std::process::id());
         administer(format!("CREATE DATABASE {name} TEMPLATE template0")).await;
-        Self { name }
+        Self { name, owner: None }
+    }
+
+    /// Makes an empty one that belongs to a role of its own, as `docs/operations.md` advises: no
+    /// superuser, and nobody who passes row-level security by.
+    pub(crate) async fn owned() -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("wicketgate_test_{}_{number}", std::process::id());
+        administer(format!(
+            "CREATE ROLE {name} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD 'test'"
+        ))
+        .await;
+        administer(format!(
+            "CREATE DATABASE {name} OWNER {name} TEMPLATE template0"
+        ))
+        .await;
+        Self {
+            owner: Some(name.clone()),
+            name,
+        }
     }
 
     /// Its URL.
     pub(crate) fn url(&self) -> String {
-        format!("{}/{}", server().base, self.name)
+        let mut url = Url::parse(&format!("{}/{}", server().base, self.name)).expect("a URL");
+        if let Some(owner) = &self.owner {
+            url.set_username(owner).expect("a URL with a host");
+            url.set_password(Some("test")).expect("a URL with a host");
+        }
+        url.into()
     }
 
     /// Removes it. A test that fails leaves its database for a look.
     pub(crate) async fn remove(self) {
         administer(format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
+        if let Some(owner) = self.owner {
+            administer(format!("DROP ROLE {owner}")).await;
+        }
     }
 }
 
