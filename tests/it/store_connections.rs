@@ -114,11 +114,22 @@ fn renewed(record: &CredentialRecord, byte: u8) -> CredentialRecord {
 pub(crate) async fn stored(fixture: &Fixture, tenant: Tenant) -> CredentialRecord {
     let key = data_key(fixture, tenant).await;
     let record = grant(fixture, tenant, "default", key);
-    let put = fixture
-        .store
-        .put_credential(&record, None, &fixture.stamp());
-    put.await.unwrap();
+    put(fixture, &record, None).await.unwrap();
     record
+}
+
+async fn put(
+    fixture: &Fixture,
+    record: &CredentialRecord,
+    replaces: Option<u64>,
+) -> Result<(), StoreError> {
+    let stamp = fixture.stamp();
+    fixture.store.put_credential(record, replaces, &stamp).await
+}
+
+async fn refuse(fixture: &Fixture, info: &CredentialInfo) -> bool {
+    let stamp = fixture.stamp();
+    fixture.store.grant_refused(info, &stamp).await.unwrap()
 }
 
 async fn read(fixture: &Fixture, record: &CredentialRecord) -> CredentialRecord {
@@ -163,8 +174,7 @@ async fn a_lease_is_for_one(fixture: &Fixture) {
         ..next.info.clone()
     };
     assert_eq!(lease(&another, a, 99).await, Lease::NotOurs);
-    let refused = store.grant_refused(&next.info, &fixture.stamp()).await;
-    assert!(refused.unwrap());
+    assert!(refuse(fixture, &next.info).await);
     assert_eq!(lease(&next.info, a, 99).await, Lease::NotOurs, "not active");
 
     // Many at once: one.
@@ -219,17 +229,13 @@ async fn a_refusal_is_of_one_generation(fixture: &Fixture) {
     let record = stored(fixture, tenant(fixture)).await;
     let next = renewed(&record, 2);
     store.renew_grant(&next, 1).await.unwrap();
-    let refuse = async |info: &CredentialInfo| {
-        let refused = store.grant_refused(info, &fixture.stamp());
-        refused.await.unwrap()
-    };
-    assert!(!refuse(&record.info).await);
+    assert!(!refuse(fixture, &record.info).await);
     assert_eq!(
         read(fixture, &record).await.info.state,
         CredentialState::Active
     );
     let epoch = store.epoch().await.unwrap();
-    assert!(refuse(&next.info).await);
+    assert!(refuse(fixture, &next.info).await);
     let found = read(fixture, &record).await;
     assert_eq!(found.info.state, CredentialState::NeedsReconnect);
     assert_eq!(
@@ -242,8 +248,7 @@ async fn a_refusal_is_of_one_generation(fixture: &Fixture) {
     );
     // Connected anew.
     let anew = renewed(&next, 3);
-    let put = store.put_credential(&anew, Some(2), &fixture.stamp());
-    put.await.unwrap();
+    put(fixture, &anew, Some(2)).await.unwrap();
     assert_eq!(read(fixture, &record).await, anew);
 }
 
@@ -377,10 +382,7 @@ async fn a_tenant_has_sixteen_labels_whoever_is_faster(fixture: &Fixture) {
     let key = data_key(fixture, tenant).await;
     let record = |n: usize| grant(fixture, tenant, &format!("account-{n}"), key);
     for n in 0..MOST_LABELS - 1 {
-        let put = store
-            .put_credential(&record(n), None, &fixture.stamp())
-            .await;
-        put.unwrap();
+        put(fixture, &record(n), None).await.unwrap();
     }
     let other = fixture.another().await;
     let (one, two) = (record(20), record(21));
@@ -399,8 +401,8 @@ async fn a_tenant_has_sixteen_labels_whoever_is_faster(fixture: &Fixture) {
     let all = store.credentials_of(tenant, &upstream()).await.unwrap();
     assert_eq!(all.len(), MOST_LABELS);
     // Replacing one is no new one.
-    let put = store.put_credential(&renewed(&all[0], 4), Some(1), &fixture.stamp());
-    put.await.unwrap();
+    let next = renewed(&all[0], 4);
+    put(fixture, &next, Some(1)).await.unwrap();
     other.close().await;
 }
 
@@ -409,12 +411,7 @@ async fn only_an_active_key_seals(fixture: &Fixture) {
     let (ours, other) = (tenant(fixture), tenant(fixture));
     let old = data_key(fixture, ours).await;
     let record = grant(fixture, ours, "default", old);
-    let put = async |record: &CredentialRecord, replaces| {
-        store
-            .put_credential(record, replaces, &fixture.stamp())
-            .await
-    };
-    put(&record, None).await.unwrap();
+    put(fixture, &record, None).await.unwrap();
     // A second one that would seal is not taken.
     store
         .insert_data_key(&new_key(fixture, ours))
@@ -426,21 +423,27 @@ async fn only_an_active_key_seals(fixture: &Fixture) {
     let rotated = store.rotate_data_key(old, &new, &fixture.stamp()).await;
     rotated.unwrap();
     let next = renewed(&record, 2);
-    assert_eq!(put(&next, Some(1)).await, Err(StoreError::Conflict));
+    assert_eq!(
+        put(fixture, &next, Some(1)).await,
+        Err(StoreError::Conflict)
+    );
     assert_eq!(store.renew_grant(&next, 1).await, Err(StoreError::Conflict));
     assert_eq!(read(fixture, &record).await, record);
     let under_new = CredentialRecord {
         data_key: new.id,
         ..next
     };
-    put(&under_new, Some(1)).await.unwrap();
+    put(fixture, &under_new, Some(1)).await.unwrap();
     // Another tenant's key seals nothing of ours.
     let foreign = data_key(fixture, other).await;
     let stolen = CredentialRecord {
         data_key: foreign,
         ..renewed(&under_new, 3)
     };
-    assert_eq!(put(&stolen, Some(2)).await, Err(StoreError::Conflict));
+    assert_eq!(
+        put(fixture, &stolen, Some(2)).await,
+        Err(StoreError::Conflict)
+    );
     assert_eq!(store.data_key(foreign, ours).await.unwrap(), None);
     assert!(store.data_key(foreign, other).await.unwrap().is_some());
 }
@@ -493,14 +496,8 @@ async fn tenants_do_not_meet(fixture: &Fixture) {
         store.renew_grant(&forged, 1).await,
         Err(StoreError::Conflict)
     );
-    let refused = store.grant_refused(
-        &CredentialInfo {
-            generation: 1,
-            ..forged.info
-        },
-        &fixture.stamp(),
-    );
-    assert!(!refused.await.unwrap());
+    forged.info.generation = 1;
+    assert!(!refuse(fixture, &forged.info).await);
     assert_eq!(read(fixture, &of_a).await, of_a);
     assert_eq!(
         store.credentials().await.unwrap().len(),
