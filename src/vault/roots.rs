@@ -130,9 +130,10 @@ async fn unwrap(
 impl Vault {
     pub(super) async fn check_root_secret(&self, row: &RootSecretRecord) -> Result<(), VaultError> {
         let opened = unwrap(&self.keyring, row).await?;
-        let fits = match row.purpose.starts_with(CANARY) {
-            true => opened.expose() == CANARY_TEXT,
-            false => opened.expose().len() == 32,
+        let fits = if row.purpose.starts_with(CANARY) {
+            opened.expose() == CANARY_TEXT
+        } else {
+            opened.expose().len() == 32
         };
         if fits {
             Ok(())

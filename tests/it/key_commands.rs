@@ -155,9 +155,9 @@ async fn no_row_appears_under_a_key_that_was_replaced(fixture: &Fixture) {
         .await
         .unwrap();
     assert_eq!(last.resealed, last.verified);
-    let status = site.status();
-    assert_eq!(status["outdated"]["credentials"], 0, "{status}");
-    let states = status["data_keys"].as_array().unwrap();
+    let shown = site.status();
+    assert_eq!(shown["outdated"]["credentials"], 0, "{shown}");
+    let states = shown["data_keys"].as_array().unwrap();
     let active = states.iter().find(|of| of["state"] == "active").unwrap();
     assert_eq!(
         (&active["keys"], &active["tenants"]),
@@ -165,7 +165,7 @@ async fn no_row_appears_under_a_key_that_was_replaced(fixture: &Fixture) {
     );
     assert!(
         !states.iter().any(|of| of["state"] == "decrypt_only"),
-        "{status}"
+        "{shown}"
     );
     site.verified();
     site.store.close().await;

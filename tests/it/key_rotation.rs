@@ -31,8 +31,8 @@ on_both! {
 }
 
 fn state<'a>(status: &'a Value, word: &str) -> Option<&'a Value> {
-    let states = status["data_keys"].as_array().unwrap();
-    states.iter().find(|of| of["state"] == word)
+    let all = status["data_keys"].as_array().unwrap();
+    all.iter().find(|of| of["state"] == word)
 }
 
 /// Calls one tool until told to stop; how many calls were answered. Any other answer is a failure.

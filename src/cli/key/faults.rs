@@ -27,7 +27,9 @@ pub fn table(faults: &Faults) -> String {
     let mut text = output::table(["table", "id", "does not open"], rows);
     let more = faults.count.saturating_sub(faults.first.len() as u64);
     if more > 0 {
-        text.push_str(&format!("\nand {more} more"));
+        text += "\nand ";
+        text += &more.to_string();
+        text += " more";
     }
     text + "\n"
 }

@@ -32,7 +32,7 @@ impl<'a> Speaker<'a> {
         let mut last = self
             .last
             .lock()
-            .unwrap_or_else(|broken| broken.into_inner());
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         if now.saturating_sub(*last) < INTERVAL {
             return;
         }

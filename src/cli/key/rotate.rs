@@ -24,7 +24,7 @@ pub struct RotateArgs {
     #[command(flatten)]
     whose: WhoseArgs,
     /// Somebody may know its secrets: also disconnect its accounts and tell their providers
-    #[arg(long, requires = "tenant")]
+    #[arg(long, conflicts_with = "all")]
     emergency: bool,
 }
 

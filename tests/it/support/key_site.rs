@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use wicketgate::{
     clock::SystemClock,
     crypto::{MasterKey, MasterKeyId},
@@ -128,26 +128,22 @@ pub(crate) enum Thief {
 impl Thief {
     /// At this place.
     pub(crate) async fn at(site: &KeySite, fixture: &Fixture) -> Self {
-        match fixture.url() {
-            Some(url) => {
-                let mut connection = PgConnection::connect(&url).await.unwrap();
-                sqlx::raw_sql("SET wicketgate.tenant = '*'")
-                    .execute(&mut connection)
-                    .await
-                    .unwrap();
-                Self::Postgres(connection)
-            }
-            None => {
-                let path = site.operator.place.path("data/wicketgate.db");
-                let url = format!("sqlite://{}", path.display());
-                Self::Sqlite(SqliteConnection::connect(&url).await.unwrap())
-            }
-        }
+        let Some(url) = fixture.url() else {
+            let path = site.operator.place.path("data/wicketgate.db");
+            let url = format!("sqlite://{}", path.display());
+            return Self::Sqlite(SqliteConnection::connect(&url).await.unwrap());
+        };
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql("SET wicketgate.tenant = '*'")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        Self::Postgres(connection)
     }
 
     /// Executes statements.
     pub(crate) async fn run(&mut self, sql: String) {
-        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
         match self {
             Self::Postgres(connection) => sql.execute(connection).await.map(drop),
             Self::Sqlite(connection) => sql.execute(connection).await.map(drop),
