@@ -36,8 +36,8 @@ impl Service<Call> for Dispatch {
         Box::pin(async move {
             let prepared = call.prepared.take().ok_or(CallError::Internal)?;
             let credential = call.credential.take();
-            let tool = &call.tool()?.bound;
-            connections.uses().note(&call.principal, tool, clock.now());
+            let needs = &call.tool()?.bound;
+            connections.uses().note(&call.principal, needs, clock.now());
             let sent = clock.monotonic();
             let mut result = prepared.send(credential.clone(), call.deadline).await;
             if let (Err(UpstreamError::CredentialRefused(401)), Some(refused)) =

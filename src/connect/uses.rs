@@ -163,7 +163,7 @@ mod tests {
         note(&uses, 1, "write", Duration::ZERO);
         note(&uses, 2, "read", Duration::ZERO);
         assert_eq!(uses.waiting().len(), 3);
-        note(&uses, 1, "read", Duration::from_mins(60));
+        note(&uses, 1, "read", Duration::from_hours(1));
         assert_eq!(uses.waiting().len(), 4);
     }
 
@@ -183,7 +183,7 @@ mod tests {
     async fn uses_are_written_and_kept_when_the_store_is_away() {
         let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
         let uses = Uses::default();
-        for number in 0..BATCH + 1 {
+        for number in 0..=BATCH {
             note(&uses, number, "read", Duration::ZERO);
         }
         // No tables yet: the store refuses.

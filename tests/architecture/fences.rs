@@ -47,7 +47,7 @@ struct Function<'a> {
 }
 
 /// Every function of a file that has a body, those inside others too.
-fn functions<'a>(words: &'a [Word]) -> Vec<Function<'a>> {
+fn functions(words: &[Word]) -> Vec<Function<'_>> {
     let mut found = Vec::new();
     for (at, pair) in words.windows(2).enumerate() {
         let (true, Some(name)) = (pair[0].is_name("fn"), pair[1].name()) else {
@@ -90,8 +90,8 @@ fn braced(words: &[Word]) -> &[Word] {
     words
 }
 
-fn names<'a>(words: &'a [Word], name: &str) -> bool {
-    words.iter().any(|word: &'a Word| word.is_name(name))
+fn names(words: &[Word], name: &str) -> bool {
+    words.iter().any(|word| word.is_name(name))
 }
 
 fn is_over_all(words: &[Word]) -> bool {

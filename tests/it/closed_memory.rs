@@ -10,9 +10,10 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use tokio::time::Instant;
 use wicketgate::{crypto::generate_master_key_text, entropy::OsEntropy};
 
 const PATIENCE: Duration = Duration::from_secs(30);

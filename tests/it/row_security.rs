@@ -11,7 +11,11 @@ use wicketgate::{
 
 use crate::{
     store_connections::{stored, tenant, upstream},
-    support::database::{Fixture, NOON},
+    support::{
+        database::{Fixture, NOON},
+        operator::Operator,
+        upstream::Upstream,
+    },
 };
 
 const FENCED: [&str; 4] = ["credentials", "data_keys", "connect_attempts", "scope_uses"];
@@ -27,7 +31,7 @@ async fn rows_of(fixture: &Fixture, tenant: Tenant, byte: u8) {
         scopes: Vec::new(),
         browser: TokenDigest::from_bytes([byte; 32]),
         created: NOON,
-        expires: NOON.plus(std::time::Duration::from_secs(60)),
+        expires: NOON.plus(std::time::Duration::from_mins(1)),
     };
     fixture.store.insert_attempt(&attempt).await.unwrap();
     let used = ScopeUse {
@@ -210,4 +214,30 @@ async fn a_role_that_passes_the_fence_is_noticed() {
     let security = fixture.store.row_security().await.unwrap();
     assert_eq!(security, RowSecurity::NotOffered);
     fixture.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_says_when_the_fence_is_passed() {
+    let upstream = Upstream::start().await;
+    for (fixture, said) in [
+        (Fixture::fenced().await, RowSecurity::Enforced),
+        (Fixture::postgres().await, RowSecurity::Bypassed),
+    ] {
+        if fixture.store.row_security().await.unwrap() != said {
+            // A server of the tests' own user may not be a superuser's.
+            fixture.remove().await;
+            continue;
+        }
+        let operator = Operator::of(&upstream, fixture.url().as_deref(), |_| {});
+        let mut gateway = operator.serve().await;
+        let warned = gateway.stderr().contains("store.row_security_bypassed");
+        assert_eq!(
+            warned,
+            said == RowSecurity::Bypassed,
+            "{}",
+            gateway.stderr()
+        );
+        assert_eq!(gateway.stop().await, Some(0));
+        fixture.remove().await;
+    }
 }

@@ -1,11 +1,9 @@
 //! `scope report`: what a served call needed stands in it, also after `kill -9`.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use wicketgate::{
     clock::{SharedClock, SystemClock, Timestamp},
     crypto::{MasterKey, generate_master_key_text},

@@ -109,9 +109,9 @@ mod tests {
         let granted: Vec<_> = granted.iter().map(scope).collect();
         let used = used.iter().map(|text| (scope(text), NOON)).collect();
         let judged = judge(&granted, &used, provider);
-        let word = |one: Judged| match one.verdict {
+        let word = |one: Judged| match &one.verdict {
             Verdict::TooWide(less) => format!("too_wide {less:?}"),
-            other => other.word().to_owned(),
+            Verdict::Needed(_) | Verdict::Unused | Verdict::Always => one.verdict.word().to_owned(),
         };
         judged.into_iter().map(word).collect()
     }
