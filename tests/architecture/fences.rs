@@ -150,7 +150,9 @@ fn open_statements(file: &File) -> Vec<String> {
             continue;
         }
         let inside = |one: &&Function<'_>| one.body.iter().any(|own| std::ptr::eq(own, word));
-        let runs = |one: &&Function<'_>| inside(one) || names(one.body, constant);
+        // A constant of the file is run wherever it is named.
+        let is_local = functions.iter().any(|one| inside(&one));
+        let runs = |one: &&Function<'_>| inside(one) || (!is_local && names(one.body, constant));
         let mut users = functions.iter().filter(runs).peekable();
         if users.peek().is_none() || !users.all(fenced_by_caller) {
             wrong.push(format!("{}:{}: {statement:.90}", file.path, word.line));

@@ -141,7 +141,14 @@ fn commands_in_documents_exist() {
             let names: Vec<&str> = words.iter().map(String::as_str).collect();
             let group = matches!(
                 names[0],
-                "license" | "session" | "client" | "credential" | "key" | "tool" | "config"
+                "license"
+                    | "session"
+                    | "client"
+                    | "credential"
+                    | "scope"
+                    | "key"
+                    | "tool"
+                    | "config"
             );
             let mut line = names[..names.len().min(1 + usize::from(group))].to_vec();
             if line.last() == Some(&"…") {

@@ -16,22 +16,9 @@ use wicketgate::{
     },
 };
 
-use crate::support::database::{Fixture, NOON, on_both, on_fenced};
+use crate::support::database::{Fixture, NOON, on_both_and_fenced};
 
-on_both! {
-    a_lease_is_for_one
-    a_renewal_counts_once
-    a_refusal_is_of_one_generation
-    an_attempt_is_spent_once
-    revocations_are_due_claimed_and_closed
-    scope_uses_keep_the_newest
-    a_tenant_has_sixteen_labels_whoever_is_faster
-    only_an_active_key_seals
-    the_vault_is_sealed_for_everybody
-    tenants_do_not_meet
-}
-
-on_fenced! {
+on_both_and_fenced! {
     a_lease_is_for_one
     a_renewal_counts_once
     a_refusal_is_of_one_generation

@@ -148,9 +148,11 @@ macro_rules! on_both {
     };
 }
 
-/// Runs each test also as a role that row-level security holds.
-macro_rules! on_fenced {
+/// Runs each test on both databases, and as a role that row-level security holds.
+macro_rules! on_both_and_fenced {
     ($($test:ident)*) => {
+        crate::support::database::on_both! { $($test)* }
+
         mod fenced {$(
             #[tokio::test(flavor = "multi_thread")]
             async fn $test() {
@@ -162,4 +164,4 @@ macro_rules! on_fenced {
     };
 }
 
-pub(crate) use {on_both, on_fenced};
+pub(crate) use {on_both, on_both_and_fenced};
