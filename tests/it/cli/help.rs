@@ -61,6 +61,7 @@ fn every_command_has_help() {
         "credential set",
         "credential list",
         "credential delete",
+        "scope report",
         "key generate",
         "key status",
         "key rotate",
