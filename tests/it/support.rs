@@ -8,6 +8,7 @@ pub(crate) mod database;
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod identity;
+pub(crate) mod key_service;
 pub(crate) mod key_site;
 pub(crate) mod load;
 pub(crate) mod oauth;

@@ -1,6 +1,7 @@
 //! Broken configurations: each names its file, its line and what is wrong, and repeats no value.
 
 mod access;
+mod keys;
 mod providers;
 mod scopes;
 mod whole;
@@ -9,7 +10,7 @@ use std::{fs, path::PathBuf};
 
 use super::*;
 
-const GOOD: &str = r#"keys: [{ id: k1, env: KEY }]
+const GOOD: &str = r#"keys: [{ id: k1, file: k1.key }]
 listen: { public: "127.0.0.1:8080", admin: "127.0.0.1:9090" }
 plans:
   free: { tools: ["*"] }
@@ -40,6 +41,7 @@ struct Folder(tempfile::TempDir);
 impl Folder {
     fn new(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("k1.key"), "a key\n").unwrap();
         for (name, text) in files {
             fs::write(folder.path().join(name), text).unwrap();
         }
@@ -162,8 +164,8 @@ fn shapes_are_checked() {
         "is not spelled right",
     );
     one(
-        "keys: [{ id: k1, env: KEY }]",
-        "store: { mysql: {} }\nkeys: [{ id: k1, env: KEY }]",
+        "keys: [{ id: k1, file: k1.key }]",
+        "store: { mysql: {} }\nkeys: [{ id: k1, file: k1.key }]",
         1,
         "exactly one of `sqlite`, `postgres`",
     );
@@ -221,20 +223,20 @@ fn the_gateway_is_checked() {
         "address of the public one",
     );
     one(
-        "keys: [{ id: k1, env: KEY }]",
+        "keys: [{ id: k1, file: k1.key }]",
         "keys: []",
         1,
         "no master key",
     );
     one(
-        "env: KEY }]",
+        "file: k1.key }]",
         "env: KEY, file: x }]",
         1,
-        "exactly one of `file` and `env`",
+        "exactly one of `file`, `env`, `vault`",
     );
     one(
-        "env: KEY }]",
-        "env: KEY }, { id: k1, env: KEY }]",
+        "file: k1.key }]",
+        "file: k1.key }, { id: k1, file: k1.key }]",
         1,
         "used twice",
     );

@@ -77,7 +77,8 @@ fn after_edge(refusal: &EdgeRefusal) -> Option<EdgeRefusal> {
         E::BodyTooLarge => E::BodyTimeout,
         E::BodyTimeout => E::BodyBroken,
         E::BodyBroken => E::Overloaded,
-        E::Overloaded => E::Internal,
+        E::Overloaded => E::Sealed,
+        E::Sealed => E::Internal,
         E::Internal => return None,
     })
 }

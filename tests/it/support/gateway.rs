@@ -33,6 +33,8 @@ use super::upstream::{SECRET, Upstream};
 /// What a test may change before the gateway starts.
 pub(crate) struct Setup {
     pub(crate) clock: SharedClock,
+    /// Master keys; none: one of its own.
+    pub(crate) keyring: Option<Keyring>,
     pub(crate) target: StoreTarget,
     /// Where it listens, and with it the issuer and the resource; see [`known_address`].
     pub(crate) public: SocketAddr,
@@ -42,7 +44,7 @@ pub(crate) struct Setup {
     pub(crate) plans: String,
     /// YAML inside `rest:` besides `base_url`, `credential` and `tools`, indented by six.
     pub(crate) rest: String,
-    /// YAML of further tools, indented by eight.
+    /// YAML of further tools, indented by eight. `@UPSTREAM@` is the upstream's address.
     pub(crate) tools: String,
     /// YAML of further upstreams, indented by two.
     pub(crate) upstreams: String,
@@ -62,6 +64,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemClock::new()),
+            keyring: None,
             target: StoreTarget::SqliteMemory,
             public: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             limits: "  session: 10000/min\n".into(),
@@ -154,11 +157,11 @@ impl TestGateway {
         let store = Store::open(&setup.target).await.unwrap();
         store.migrate(setup.clock.now()).await.unwrap();
         let id: wicketgate::crypto::MasterKeyId = "test".parse().unwrap();
-        let keyring = Keyring::local(
-            vec![(id.clone(), MasterKey::parse(&setup.master_key).unwrap())],
-            &entropy,
-        )
-        .unwrap();
+        let own = || {
+            let key = MasterKey::parse(&setup.master_key).unwrap();
+            Keyring::local(vec![(id, key)], &entropy).unwrap()
+        };
+        let keyring = setup.keyring.take().unwrap_or_else(own);
         let vault = Vault::bootstrap(
             store.clone(),
             keyring,
@@ -348,6 +351,7 @@ pub(crate) fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
         upstreams,
         ..
     } = setup;
+    let tools = tools.replace("@UPSTREAM@", &upstream.to_string());
     format!(
         r#"keys: [{{ id: test, env: KEY }}]
 listen:

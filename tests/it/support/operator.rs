@@ -128,6 +128,23 @@ impl Operator {
         serving
     }
 
+    /// Starts `serve`, which cannot open its vault, and waits until it listens.
+    pub(crate) async fn serve_sealed(&self) -> Serving {
+        let (started, mut serving) = (Instant::now(), self.start());
+        loop {
+            if let Some(found) = serving.addresses_in("serving.sealed") {
+                (serving.public, serving.admin) = found;
+                return serving;
+            }
+            assert!(
+                serving.alive() && started.elapsed() < PATIENCE,
+                "it does not start sealed: {}",
+                serving.stderr()
+            );
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     /// Starts `serve` and waits for nothing.
     pub(crate) fn start(&self) -> Serving {
         let number = fs::read_dir(self.place.path("."))
@@ -187,11 +204,15 @@ impl Serving {
     }
 
     fn addresses(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.addresses_in("serving")
+    }
+
+    fn addresses_in(&self, message: &str) -> Option<(SocketAddr, SocketAddr)> {
         let said = self.stderr();
         let line = said
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find(|line| line["message"] == "serving")?;
+            .find(|line| line["message"] == message)?;
         let address = |name: &str| line[name].as_str()?.parse().ok();
         Some((address("public")?, address("admin")?))
     }
