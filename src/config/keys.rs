@@ -26,7 +26,7 @@ pub struct KeyConfig {
     #[serde(default)]
     pub env: Option<String>,
 
-    /// A key in the transit engine of HashiCorp Vault 1.13 or later, or of OpenBao.
+    /// A key in the transit engine of a Vault, version 1.13 or later.
     #[serde(default)]
     pub vault: Option<VaultKeyConfig>,
 

@@ -36,6 +36,7 @@ const UNREADABLE: KmsError = KmsError::Unavailable("its answer cannot be read");
 const DAMAGED: KmsError = KmsError::Unavailable("what it sent or got was damaged on the way");
 
 /// Who we are there.
+#[derive(Clone, Copy)]
 pub enum GcpIdentity<'a> {
     /// A service account, by the text of its JSON key file.
     KeyFile(&'a SecretString),
@@ -172,9 +173,9 @@ impl KeyProvider for GcpKms {
 fn checked(json: &Value, bytes: &str, sum: &str) -> Result<Vec<u8>, KmsError> {
     let text = json[bytes].as_str().ok_or(UNREADABLE)?;
     let bytes = BASE64.decode(text.as_bytes()).map_err(|_| UNREADABLE)?;
-    let told = match &json[sum] {
-        Value::String(text) => text.parse().ok(),
-        other => other.as_u64(),
+    let told = match json[sum].as_str() {
+        Some(text) => text.parse().ok(),
+        None => json[sum].as_u64(),
     };
     if told == Some(u64::from(crc32c(&bytes))) {
         Ok(bytes)

@@ -1,4 +1,4 @@
-//! A master key in the transit engine of a Vault (HashiCorp Vault 1.13 or later, OpenBao).
+//! A master key in the transit engine of a Vault, version 1.13 or later.
 //!
 //! What is wrapped is bound to its place by `associated_data`, which the engine takes for keys of
 //! an AEAD type alone (`aes256-gcm96`, its default, `aes128-gcm96`, `chacha20-poly1305`) and

@@ -170,7 +170,7 @@ fn keyring(address: SocketAddr) -> Keyring {
 }
 
 /// An upstream that needs no credential.
-const OPEN: &str = r#"
+const OPEN: &str = r"
   open:
     rest:
       base_url: http://@UPSTREAM@
@@ -181,7 +181,7 @@ const OPEN: &str = r#"
           read_only: true
           request: { path: /v1/search }
           input: { type: object, additionalProperties: false, properties: {} }
-"#;
+";
 
 #[tokio::test]
 async fn k_06_an_outage_of_the_key_service_is_bridged_for_an_hour() {

@@ -42,11 +42,12 @@ fn is_signed(asked: &Asked) -> bool {
         && signed.contains(&"x-amz-target")
         && sorted == signed;
     let hex = |bytes: &[u8]| HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref());
-    let mut canonical = "POST\n/\n\n".to_owned();
-    for name in &signed {
-        canonical += &format!("{name}:{}\n", asked.header(name).trim());
-    }
-    canonical += &format!("\n{names}\n{}", hex(&asked.body));
+    let fields = signed.iter();
+    let fields: Vec<String> = fields
+        .map(|name| format!("{name}:{}", asked.header(name).trim()))
+        .collect();
+    let (fields, body) = (fields.join("\n"), hex(&asked.body));
+    let canonical = format!("POST\n/\n\n{fields}\n\n{names}\n{body}");
     let text = format!(
         "AWS4-HMAC-SHA256\n{date}\n{scope}\n{}",
         hex(canonical.as_bytes())
