@@ -15,6 +15,7 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod closed_memory;
 mod config_files;
+mod connecting;
 mod connections;
 mod daily_quota;
 mod doctor;

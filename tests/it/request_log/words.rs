@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use wicketgate::{
     call::CallError,
-    connect::{ConnectionNeeded, Reason},
+    connect::{ConnectionNeeded, ConsentError, Reason, TokenError},
     http::{pages::PageRefusal, refusal::EdgeRefusal},
     mcp::ProtocolFault,
     oauth::{OAuthError, authorize::Fault},
     quota::{Exhausted, Tier},
     telemetry::record::Ending,
     upstream::{GateRefusal, Phase, RequestFault, UpstreamError},
+    vault::VaultError,
 };
 
 const WAIT: Duration = Duration::from_secs(1);
@@ -110,11 +111,35 @@ fn after_page(refusal: &PageRefusal) -> Option<PageRefusal> {
         P::Foreign => P::Stale,
         P::Stale => P::Malformed,
         P::Malformed => P::Exhausted,
-        P::Exhausted => P::KeyIncomplete,
+        P::Exhausted => P::LinkOver,
+        P::LinkOver => P::LinkUnknown,
+        P::LinkUnknown => P::LinkOfOther,
+        P::LinkOfOther => P::NotSignedIn,
+        P::NotSignedIn => P::Consent(ConsentError::UnknownUpstream),
+        P::Consent(error) => after_consent(error).map_or(P::KeyIncomplete, P::Consent),
         P::KeyIncomplete => P::KeyRefused,
         P::KeyRefused => P::TooManyTries(1),
         P::TooManyTries(_) => P::Edge(EdgeRefusal::NotFound),
         P::Edge(_) => return None,
+    })
+}
+
+fn after_consent(error: &ConsentError) -> Option<ConsentError> {
+    use ConsentError as E;
+    Some(match error {
+        E::UnknownUpstream => E::BeyondCeiling,
+        E::BeyondCeiling => E::OneAccount,
+        E::OneAccount => E::TooManyAccounts,
+        E::TooManyAccounts => E::State,
+        E::State => E::OtherBrowser,
+        E::OtherBrowser => E::OtherUpstream,
+        E::OtherUpstream => E::Issuer,
+        E::Issuer => E::Denied,
+        E::Denied => E::ProviderError,
+        E::ProviderError => E::NoCode,
+        E::NoCode => E::Tokens(TokenError::Refused),
+        E::Tokens(_) => E::Vault(VaultError::Missing),
+        E::Vault(_) => return None,
     })
 }
 
@@ -153,7 +178,8 @@ fn after_call(error: &CallError) -> Option<CallError> {
             reason: Reason::NotConnected,
             link: String::new(),
         })),
-        C::ConnectionNeeded(_) => C::AccountAmbiguous(Vec::new()),
+        C::ConnectionNeeded(_) => C::ConnectionDeclined,
+        C::ConnectionDeclined => C::AccountAmbiguous(Vec::new()),
         C::AccountAmbiguous(_) => C::ScopeWithheld,
         C::ScopeWithheld => C::CredentialUnavailable,
         C::CredentialUnavailable => C::Sealed,
