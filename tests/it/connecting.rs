@@ -172,7 +172,7 @@ impl Scene {
 }
 
 async fn call(client: &Client, tool: &str, more: &Value) -> Answer {
-    let mut params = json!({ "name": format!("acc_{tool}"), "arguments": {} });
+    let mut params = json!({ "name": tool, "arguments": {} });
     for (name, value) in more.as_object().unwrap() {
         params[name] = value.clone();
     }
@@ -181,7 +181,7 @@ async fn call(client: &Client, tool: &str, more: &Value) -> Answer {
 }
 
 async fn sends(client: &Client, tool: &str, more: &Value) -> Answer {
-    let mut params = json!({ "name": format!("acc_{tool}"), "arguments": {} });
+    let mut params = json!({ "name": tool, "arguments": {} });
     for (name, value) in more.as_object().unwrap() {
         params[name] = value.clone();
     }

@@ -239,7 +239,12 @@ const fn consent_word(error: &ConsentError) -> &'static str {
         | ConsentError::Issuer
         | ConsentError::NoCode => "connect_answer_refused",
         ConsentError::Denied => "connect_denied",
-        ConsentError::ProviderError | ConsentError::Tokens(_) => "connect_provider_failed",
+        ConsentError::ProviderError | ConsentError::Tokens(TokenError::Refused) => {
+            "connect_provider_refused"
+        }
+        ConsentError::Tokens(TokenError::ClientRefused | TokenError::Unavailable(_)) => {
+            "connect_provider_failed"
+        }
         ConsentError::Vault(_) => "store_unavailable",
     }
 }

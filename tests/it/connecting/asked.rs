@@ -154,7 +154,7 @@ async fn t51_t53_nobody_is_asked_who_cannot_be_and_never_elsewhere() {
     let scene = Scene::start(Flavour::Google).await;
     let client = scene.client(Speaks::Modern);
     let call = |capabilities: Value| {
-        let params = json!({ "name": "acc_report", "arguments": {} });
+        let params = json!({ "name": "report", "arguments": {} });
         let mut message = client.message(&json!(1), "tools/call", params);
         message["params"]["_meta"][super::META] = capabilities;
         message

@@ -138,6 +138,7 @@ fn after_consent(error: &ConsentError) -> Option<ConsentError> {
         E::Denied => E::ProviderError,
         E::ProviderError => E::NoCode,
         E::NoCode => E::Tokens(TokenError::Refused),
+        E::Tokens(TokenError::Refused) => E::Tokens(TokenError::ClientRefused),
         E::Tokens(_) => E::Vault(VaultError::Missing),
         E::Vault(_) => return None,
     })
