@@ -68,21 +68,20 @@ impl Scene {
              {{ name: {WRITE}, title: Change your reports, access: write }}] }}\n"
         );
         let tool = |name: &str, title: &str, scopes: &str| {
-            let account = match accounts {
-                Accounts::One => "",
-                Accounts::Several => {
-                    ", properties: { account: { type: string, pattern: \"^[a-z0-9][a-z0-9_-]{0,31}$\" } }"
-                }
-            };
             format!(
                 "        - {{ name: {name}, title: {title}, description: Reads., read_only: true, \
                  scopes: [{scopes}], request: {{ path: /api/{name} }}, \
-                 input: {{ type: object, additionalProperties: false{account} }} }}\n"
+                 input: {{ type: object, additionalProperties: false }} }}\n"
             )
+        };
+        let timeout = if limits.is_empty() {
+            ""
+        } else {
+            "      timeout: 2s\n"
         };
         let upstream = format!(
             "  acc:\n    title: Shop reports\n    rest:\n      base_url: http://{}\n      \
-             allow_special_use: [127.0.0.0/8]\n      limit: 10000/s\n      credential:\n        \
+             allow_special_use: [127.0.0.0/8]\n      limit: 10000/s\n{timeout}      credential:\n        \
              account: {{ provider: {name}, client_id: {CLIENT_ID}, client_secret: {{ env: \
              CLIENT_SECRET }}, {choose}scopes: [{READ}, {WRITE}] }}\n      tools:\n{}{}",
             api.address,
@@ -97,6 +96,7 @@ impl Scene {
             setup.upstreams = upstream;
             setup.environment = vec![("CLIENT_SECRET", CLIENT_SECRET.to_owned())];
             setup.limits.push_str(limits);
+            setup.rest.push_str(timeout);
             setup
                 .plans
                 .push_str("  reader: { tools: [\"acc.report\"] }\n");

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{Accounts, Scene, asked, path, succeeded};
 use crate::support::{
-    browser::{Browser, filled},
+    browser::{Browser, HOST, filled},
     client::Client,
     provider::{Consent, Flavour, Iss, StateSent, Trouble},
-    wire::Answer,
+    wire::{Answer, Wire},
 };
 
 const POLICY: &str =
@@ -187,7 +187,10 @@ async fn c_01_c_03_what_was_not_sent_from_here_is_a_page_and_no_request_for_toke
             .consent(sent.header("location").unwrap())
             .await,
     );
-    let head = browser.send("HEAD", &back, "", "").await;
+    let mut wire = Wire::connect(scene.gateway.address).await;
+    wire.send(format!("HEAD {back} HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes())
+        .await;
+    let head = wire.head().await.expect("a head");
     assert_eq!(head.status, 405, "a HEAD does not count");
     assert_eq!(browser.get(&back).await.status, 200);
     assert_eq!(browser.get(&back).await.status, 403);
