@@ -14,7 +14,7 @@ use self::documents::{block_after, blocks, commands, read, words_of};
 use crate::cli::Place;
 
 /// What people read, besides the generated pages.
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -23,6 +23,7 @@ const DOCUMENTS: [&str; 11] = [
     "docs/clients.md",
     "docs/operations.md",
     "docs/signing-in.md",
+    "docs/connecting-accounts.md",
     "docs/threat-model.md",
     "docs/cli.md",
     "docs/doctor.md",
