@@ -2,20 +2,27 @@
 //!
 //! Gives one only to a proven caller, and only that caller's license's own or the operator's.
 
+mod account;
 mod accounts;
+mod age;
 mod ask;
 pub mod consent;
+mod flights;
 pub mod link;
 pub mod need;
+mod refresh;
+mod revocations;
 pub mod sites;
 mod token_endpoint;
 pub mod uses;
 pub mod waiting;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use tokio_util::task::TaskTracker;
 
+use self::{account::Wanted, flights::Flights, refresh::Refresher};
 pub use self::{
     ask::AskFault,
     consent::{Came, ConsentError, Finished, Wish},
@@ -33,10 +40,14 @@ use crate::{
     entropy::SharedEntropy,
     ids::ReplicaId,
     names::Label,
-    store::{CredentialState, Store},
-    upstream::{Account, BoundTool, OpenedCredential, Source},
-    vault::{Held, Material, Vault},
+    store::Store,
+    telemetry::metrics::Metrics,
+    upstream::{BoundTool, OpenedCredential, Source},
+    vault::Vault,
 };
+
+/// How long renewals that are under way are waited for at the end.
+const CLOSING: Duration = Duration::from_secs(15);
 
 /// What connections are made of.
 pub struct ConnectParts {
@@ -50,6 +61,8 @@ pub struct ConnectParts {
     pub entropy: SharedEntropy,
     /// Who we are among those who may renew the same grant.
     pub replica: ReplicaId,
+    /// Counts what is given up.
+    pub metrics: Arc<Metrics>,
     /// Where our own pages are: `https://mcp.example.com`.
     pub origin: String,
     /// The upstreams whose accounts are connected.
@@ -65,12 +78,23 @@ pub struct Connections {
     origin: String,
     sites: ArcSwap<AccountSites>,
     uses: Uses,
+    refresher: Arc<Refresher>,
 }
 
 impl Connections {
     /// From its parts. Sends nothing.
     pub fn new(parts: ConnectParts) -> Self {
+        let refresher = Arc::new(Refresher {
+            vault: Arc::clone(&parts.vault),
+            clock: Arc::clone(&parts.clock),
+            entropy: Arc::clone(&parts.entropy),
+            replica: parts.replica,
+            metrics: parts.metrics,
+            flights: Flights::default(),
+            tasks: TaskTracker::new(),
+        });
         Self {
+            refresher,
             store: parts.store,
             vault: parts.vault,
             clock: parts.clock,
@@ -115,7 +139,14 @@ impl Connections {
             Source::Configured(credential) => Ok(Some(Arc::clone(credential))),
             Source::Stored => Ok(Some(self.vault.open(caller, &tool.site.name).await?)),
             Source::Minted(_) => Err(ObtainError::ProviderUnavailable),
-            Source::Account(account) => self.account(caller, tool, account, chosen).await.map(Some),
+            Source::Account(_) => {
+                let wanted = Wanted {
+                    caller,
+                    tool,
+                    chosen,
+                };
+                self.account(&wanted).await.map(Some)
+            }
         }
     }
 
@@ -128,68 +159,45 @@ impl Connections {
         chosen: Option<&Label>,
         refused: &OpenedCredential,
     ) -> Result<Option<Arc<OpenedCredential>>, ObtainError> {
+        if let Source::Account(_) = &tool.site.source {
+            let wanted = Wanted {
+                caller,
+                tool,
+                chosen,
+            };
+            return self.newer_account(&wanted, refused).await;
+        }
         let found = self.obtain(caller, tool, chosen).await?;
         Ok(found.filter(|found| found.generation > refused.generation))
     }
 
-    async fn account(
-        &self,
-        caller: &Principal,
-        tool: &BoundTool,
-        account: &Account,
-        chosen: Option<&Label>,
-    ) -> Result<Arc<OpenedCredential>, ObtainError> {
-        let all = self.vault.held(caller, &tool.site.name).await?;
-        let needed = |reason, label: Option<&Label>| {
-            let link = self.link(caller.license_id(), tool, label);
-            ObtainError::Connect(Box::new(ConnectionNeeded {
-                upstream: tool.site.name.clone(),
-                title: tool.site.title.clone(),
-                reason,
-                link,
-            }))
-        };
-        let held = match pick(&all, chosen) {
-            Picked::One(held) => held,
-            Picked::None => return Err(needed(Reason::NotConnected, chosen)),
-            Picked::Several(labels) => return Err(ObtainError::Ambiguous(labels)),
-        };
-        let label = Some(&held.info.label);
-        if held.info.state == CredentialState::NeedsReconnect {
-            return Err(needed(Reason::Ended, label));
-        }
-        let granted = &held.info.scopes;
-        if !tool.scopes.iter().all(|scope| granted.contains(scope)) {
-            return Err(needed(Reason::MoreScopes, label));
-        }
-        let _ = account;
-        match &held.material {
-            Material::Grant(tokens) => match &tokens.access {
-                Some(access) => Ok(Arc::clone(access)),
-                None => Err(needed(Reason::Ended, label)),
-            },
-            Material::Static(_) => Err(needed(Reason::NotConnected, label)),
+    /// Waits for renewals that are under way: what a provider gave must be stored. Begins no end of
+    /// them by itself.
+    pub async fn close(&self) {
+        self.refresher.tasks.close();
+        let done = self.refresher.tasks.wait();
+        if tokio::time::timeout(CLOSING, done).await.is_err() {
+            tracing::warn!("connections.closed_early");
         }
     }
 }
 
-enum Picked<'a> {
-    One(&'a Arc<Held>),
-    None,
-    Several(Vec<Label>),
-}
-
-/// The one that is named, else the only one.
-fn pick<'a>(all: &'a [Arc<Held>], chosen: Option<&Label>) -> Picked<'a> {
-    match (chosen, all) {
-        (Some(label), _) => all
-            .iter()
-            .find(|held| held.info.label == *label)
-            .map_or(Picked::None, Picked::One),
-        (None, []) => Picked::None,
-        (None, [only]) => Picked::One(only),
-        (None, several) => {
-            Picked::Several(several.iter().map(|held| held.info.label.clone()).collect())
-        }
+#[cfg(test)]
+mod probe {
+    use super::*;
+    fn is_send<T: Send>(_: T) {}
+    #[expect(dead_code, reason = "compiles or not")]
+    fn futures(
+        c: &Connections,
+        w: &Wish,
+        came: &Came,
+        b: &Label,
+        u: &crate::names::UpstreamName,
+        l: crate::ids::LicenseId,
+    ) {
+        is_send(c.begin(l, w, ""));
+        is_send(c.finish(l, u, came, ""));
+        is_send(c.disconnect(l, u, b, ""));
+        is_send(c.tell_providers());
     }
 }

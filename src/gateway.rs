@@ -143,6 +143,7 @@ impl Gateway {
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
             replica,
+            metrics: Arc::clone(&metrics),
             origin: config.public_origin(),
             sites: account_sites(&config, &configured)?,
         }));
@@ -260,6 +261,7 @@ impl Gateway {
     /// Gives unspent calls back, writes what is queued, closes the store. The last thing done.
     pub async fn close(&self) {
         self.write_activity().await;
+        self.connections.close().await;
         let given = self.ledger.close().await;
         tracing::info!(calls = given.calls, failed = given.failed, "ledger.closed");
         self.log.close();

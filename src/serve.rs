@@ -111,6 +111,16 @@ impl Front {
                 }
             }
         }));
+        // By itself: providers may be slow.
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move {
+                let mut ticks = tokio::time::interval(SWEEP);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    gateway.tell_providers().await;
+                }
+            }
+        }));
         tasks.push(tokio::spawn({
             let (gateway, stop) = (Arc::clone(gateway), background.clone());
             async move {

@@ -46,7 +46,8 @@ impl Service<Call> for Dispatch {
                 let (caller, account) = (call.principal.clone(), call.account.clone());
                 let tool = Arc::clone(call.tool()?);
                 let renewing = connections.renew(&caller, &tool.bound, account.as_ref(), refused);
-                if let Ok(Some(fresh)) = renewing.await {
+                let renewing = tokio::time::timeout_at(call.deadline, renewing);
+                if let Ok(Ok(Some(fresh))) = renewing.await {
                     // The upstream did nothing but refuse: sending again repeats nothing.
                     let again = tool.bound.target.prepare(&call.arguments);
                     let again = again.map_err(CallError::UnsafeArgument)?;

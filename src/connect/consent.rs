@@ -279,7 +279,8 @@ async fn lasting(site: &AccountSite, tokens: Tokens) -> Tokens {
     if site.provider.refresh != Refresh::Exchange {
         return tokens;
     }
-    match site.exchange(&tokens.access).await {
+    let access = SecretString::new(tokens.access.expose().clone());
+    match site.exchange(access).await {
         Ok(longer) => longer,
         Err(error) => {
             tracing::warn!(upstream = %site.name, %error, "connection.not_exchanged");

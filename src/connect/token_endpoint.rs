@@ -88,7 +88,7 @@ impl AccountSite {
     }
 
     /// Renews with a refresh token (RFC 6749 section 6).
-    pub(super) async fn refresh(&self, token: &SecretString) -> Result<Tokens, TokenError> {
+    pub(super) async fn refresh(&self, token: SecretString) -> Result<Tokens, TokenError> {
         let client = self.client();
         let token = RefreshToken::new(token.expose().clone());
         let request = client.exchange_refresh_token(&token);
@@ -97,7 +97,7 @@ impl AccountSite {
     }
 
     /// Renews an access token that is still good with itself, as Meta has it.
-    pub(super) async fn exchange(&self, access: &SecretString) -> Result<Tokens, TokenError> {
+    pub(super) async fn exchange(&self, access: SecretString) -> Result<Tokens, TokenError> {
         let mut url = self.provider.token_url.clone();
         let secret = self.client_secret.as_ref();
         url.query_pairs_mut()
@@ -186,6 +186,15 @@ impl AccountSite {
             return Err(AskFault::OtherError.into());
         }
         Ok(plain::permissions(reply.body.expose()).ok_or(AskFault::Unreadable)?)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for AccountSite {
+    type Error = AskFault;
+    type Future = BoxFuture<'c, Result<HttpResponse, AskFault>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.post(request))
     }
 }
 

@@ -72,6 +72,11 @@ impl Gateway {
         Ok(sessions + uses + store.prune_clients(unused, idle).await?)
     }
 
+    /// Tells providers which grants ended; to be called about once a minute.
+    pub async fn tell_providers(&self) {
+        self.connections.tell_providers().await;
+    }
+
     /// Writes what sessions did and which scopes calls needed; to be called every few seconds.
     pub async fn write_activity(&self) {
         self.authenticator.write_activity().await;

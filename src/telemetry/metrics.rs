@@ -63,6 +63,10 @@ pub struct Metrics {
     pub reload_failures: Counter,
     /// Look-ups of a credential that asked the store.
     pub authentication_lookups: Counter,
+    /// Grants whose providers were not told in a week that they ended.
+    pub revocations_given_up: Counter,
+    /// Renewed grants that the store did not take.
+    pub grants_lost: Counter,
     /// Access log lines that were counted instead of written.
     pub log_dropped: Gauge,
     /// 1 while no credential can be opened.
@@ -85,6 +89,8 @@ impl Metrics {
             reloads: Counter::default(),
             reload_failures: Counter::default(),
             authentication_lookups: Counter::default(),
+            revocations_given_up: Counter::default(),
+            grants_lost: Counter::default(),
             log_dropped: Gauge::default(),
             sealed: Gauge::default(),
         };
@@ -134,6 +140,16 @@ impl Metrics {
             "authentication_lookups",
             "Credentials looked up in the store",
             metrics.authentication_lookups.clone(),
+        );
+        registry.register(
+            "revocations_given_up",
+            "Ended grants that providers were not told of",
+            metrics.revocations_given_up.clone(),
+        );
+        registry.register(
+            "grants_lost",
+            "Renewed grants that were not stored",
+            metrics.grants_lost.clone(),
         );
         registry.register(
             "log_dropped",

@@ -95,11 +95,12 @@ impl Vault {
             updated: self.clock.now(),
             ..granted(held.info.clone(), new)
         };
-        let stored = self.store_renewed(held, info, &tokens_of(new)).await;
-        // What is remembered of it is too old now, whoever was faster.
+        let stored = self.store_renewed(held, info, &tokens_of(new)).await?;
+        // What is remembered of it is too old now, whoever was faster. Where the store failed it
+        // stays remembered: there is no other.
         self.opened
             .remove(&self.place(held.info.tenant, &held.info.upstream));
-        stored
+        Ok(stored)
     }
 
     /// A data key that was rotated between sealing and storing is no reason to lose what renews a

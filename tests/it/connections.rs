@@ -1,6 +1,8 @@
 //! Accounts that licenses connect at providers: to the consent and back, and kept fresh ever after.
 
 mod consent;
+mod renewal;
+mod replicas;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -162,7 +164,7 @@ impl Scene {
 
     async fn call(&self, tool: &str) -> Answer {
         let client = Client::modern(self.gateway.address, &self.key);
-        client.call(&format!("acc_{tool}"), json!({})).await
+        client.call(tool, json!({})).await
     }
 }
 

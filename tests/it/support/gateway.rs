@@ -290,6 +290,11 @@ impl TestGateway {
         format!(r#"Bearer {error}resource_metadata="{document}", scope="mcp:tools""#)
     }
 
+    /// The text of its master key.
+    pub(crate) fn master_key(&self) -> &str {
+        self.setup_yaml.master_key.expose()
+    }
+
     pub(crate) fn running(&self) -> &Running {
         self.running.as_ref().unwrap()
     }
