@@ -181,23 +181,3 @@ impl Connections {
         }
     }
 }
-
-#[cfg(test)]
-mod probe {
-    use super::*;
-    fn is_send<T: Send>(_: T) {}
-    #[expect(dead_code, reason = "compiles or not")]
-    fn futures(
-        c: &Connections,
-        w: &Wish,
-        came: &Came,
-        b: &Label,
-        u: &crate::names::UpstreamName,
-        l: crate::ids::LicenseId,
-    ) {
-        is_send(c.begin(l, w, ""));
-        is_send(c.finish(l, u, came, ""));
-        is_send(c.disconnect(l, u, b, ""));
-        is_send(c.tell_providers());
-    }
-}

@@ -199,11 +199,7 @@ mod tests {
     fn rests_double_up_to_five_minutes_and_end() {
         let flights = Flights::default();
         let why = || ObtainError::ClientRefused;
-        let rests = |now| {
-            matches!(flights.board(ID, now), Boarding::Not(_))
-                .then(|| ())
-                .is_some()
-        };
+        let rests = |now| matches!(flights.board(ID, now), Boarding::Not(_));
         let mut now = at(1000);
         for least in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
             flights.rest(ID, now, 0, why());

@@ -168,7 +168,9 @@ impl Refresher {
                     "connection.not_renewed");
                 let why = match error {
                     TokenError::ClientRefused => ObtainError::ClientRefused,
-                    _ => ObtainError::ProviderUnavailable,
+                    TokenError::Refused | TokenError::Unavailable(_) => {
+                        ObtainError::ProviderUnavailable
+                    }
                 };
                 let mut chance = [0];
                 self.entropy.fill(&mut chance);

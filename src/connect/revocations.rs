@@ -131,7 +131,10 @@ impl AccountSite {
             Revocation::GithubGrant(_) if reply.status == StatusCode::UNPROCESSABLE_ENTITY => {
                 Ok(RevocationOutcome::Revoked)
             }
-            _ => Err(AskFault::OtherError),
+            Revocation::None
+            | Revocation::Rfc7009(_)
+            | Revocation::MetaPermissions(_)
+            | Revocation::GithubGrant(_) => Err(AskFault::OtherError),
         }
     }
 

@@ -217,6 +217,9 @@ fn said(answer: &BasicErrorResponse) -> TokenError {
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
             TokenError::ClientRefused
         }
-        _ => AskFault::OtherError.into(),
+        BasicErrorResponseType::InvalidRequest
+        | BasicErrorResponseType::InvalidScope
+        | BasicErrorResponseType::UnsupportedGrantType
+        | BasicErrorResponseType::Extension(_) => AskFault::OtherError.into(),
     }
 }

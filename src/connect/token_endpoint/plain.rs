@@ -83,7 +83,7 @@ fn word(error: &Value) -> &'static str {
             Some(1 | 101) => "invalid_client",
             _ => OTHER,
         },
-        _ => OTHER,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => OTHER,
     }
 }
 

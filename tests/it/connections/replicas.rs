@@ -43,6 +43,11 @@ async fn c_07_500_calls_at_expiry_on_two_processes_renew_once() {
 
     // The renewal hangs until all calls that wait for it are there.
     scene.clock.advance(Duration::from_hours(1));
+    // Both have just heard of the license from the store, as at any other moment.
+    for (gateway, client) in [&scene.gateway, &second].into_iter().zip(&clients) {
+        gateway.changed().await;
+        assert!(succeeded(&client.call("search", json!({ "q": "x" })).await));
+    }
     scene.provider.hold(Hold::Answers);
     let clients = Arc::new(clients);
     let calls: Vec<_> = (0..CALLS)
