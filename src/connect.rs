@@ -9,6 +9,7 @@ mod ask;
 pub mod consent;
 mod flights;
 pub mod link;
+pub mod minted;
 pub mod need;
 mod refresh;
 mod revocations;
@@ -22,11 +23,12 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio_util::task::TaskTracker;
 
-use self::{account::Wanted, flights::Flights, refresh::Refresher};
+use self::{account::Wanted, flights::Flights, minted::Purse, refresh::Refresher};
 pub use self::{
     ask::AskFault,
     consent::{Came, ConsentError, Finished, Wish},
     link::Link,
+    minted::buy_once,
     need::{ConnectionNeeded, ObtainError, Reason},
     sites::{AccountSite, AccountSites, SiteFault},
     token_endpoint::TokenError,
@@ -79,6 +81,7 @@ pub struct Connections {
     sites: ArcSwap<AccountSites>,
     uses: Uses,
     refresher: Arc<Refresher>,
+    purse: Purse,
 }
 
 impl Connections {
@@ -102,6 +105,7 @@ impl Connections {
             origin: parts.origin,
             sites: ArcSwap::from_pointee(parts.sites),
             uses: Uses::default(),
+            purse: Purse::new(),
         }
     }
 
@@ -138,7 +142,12 @@ impl Connections {
             Source::None => Ok(None),
             Source::Configured(credential) => Ok(Some(Arc::clone(credential))),
             Source::Stored => Ok(Some(self.vault.open(caller, &tool.site.name).await?)),
-            Source::Minted(_) => Err(ObtainError::ProviderUnavailable),
+            Source::Minted(minted) => {
+                let bought = self
+                    .bought(caller, tool, minted, minted::Wanted::Any)
+                    .await?;
+                Ok(Some(bought))
+            }
             Source::Account(_) => {
                 let wanted = Wanted {
                     caller,
@@ -159,6 +168,11 @@ impl Connections {
         chosen: Option<&Label>,
         refused: &OpenedCredential,
     ) -> Result<Option<Arc<OpenedCredential>>, ObtainError> {
+        if let Source::Minted(minted) = &tool.site.source {
+            self.vault.check_open().await?;
+            let wanted = minted::Wanted::NewerThan(refused.generation);
+            return self.bought(caller, tool, minted, wanted).await.map(Some);
+        }
         if let Source::Account(_) = &tool.site.source {
             let wanted = Wanted {
                 caller,

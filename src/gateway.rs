@@ -128,15 +128,6 @@ impl Gateway {
         let settings = Settings::of(&config);
         let authorization_server =
             Arc::new(oauth::authorization_server(settings, &basics, &plans)?);
-        let forgetful = Arc::clone(&vault);
-        let forget: Box<dyn Fn() + Send + Sync> = Box::new(move || forgetful.forget());
-        let watcher = Arc::new(Watcher::new(
-            store.clone(),
-            Arc::clone(&authenticator),
-            vec![forget],
-        ));
-        watcher.look().await;
-
         let connections = Arc::new(Connections::new(ConnectParts {
             store: store.clone(),
             vault: Arc::clone(&vault),
@@ -147,6 +138,17 @@ impl Gateway {
             origin: config.public_origin(),
             sites: account_sites(&config, &configured)?,
         }));
+        let forgetful = Arc::clone(&vault);
+        let forget: Box<dyn Fn() + Send + Sync> = Box::new(move || forgetful.forget());
+        let forgetful = Arc::clone(&connections);
+        let forget_bought: Box<dyn Fn() + Send + Sync> = Box::new(move || forgetful.forget());
+        let watcher = Arc::new(Watcher::new(
+            store.clone(),
+            Arc::clone(&authenticator),
+            vec![forget, forget_bought],
+        ));
+        watcher.look().await;
+
         let shared = assemble::Shared {
             limiter: &limiter,
             ledger: &ledger,

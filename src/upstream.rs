@@ -23,7 +23,7 @@ pub use self::{
     answer::{Answer, AnswerContent, JsonKind},
     credential::{CredentialUse, OpenedCredential},
     gate::{Gate, GateRefusal, Observed},
-    source::{Account, Source},
+    source::{Account, Minted, Source},
 };
 use crate::{
     config::rest::{ReadOnly, Repeat},

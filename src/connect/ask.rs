@@ -12,7 +12,7 @@ use url::Url;
 
 use super::AccountSite;
 use crate::{
-    egress::{EgressError, EgressRequest, body::BODY_IDLE, read_body},
+    egress::{EgressClient, EgressError, EgressRequest, body::BODY_IDLE, read_body},
     secret::{SecretBytes, SecretString},
 };
 
@@ -85,6 +85,14 @@ impl Question {
 impl AccountSite {
     /// Asks the provider. Answers of 3xx, 429 and 5xx are faults.
     pub(super) async fn ask(&self, question: Question) -> Result<Reply, AskFault> {
+        question.ask(&self.egress).await
+    }
+}
+
+impl Question {
+    /// Asks by this way. Answers of 3xx, 429 and 5xx are faults.
+    pub(super) async fn ask(self, egress: &EgressClient) -> Result<Reply, AskFault> {
+        let question = self;
         let mut headers = question.headers;
         headers
             .entry(ACCEPT)
@@ -97,7 +105,7 @@ impl AccountSite {
             body: question.body,
         };
         let deadline = Instant::now() + PATIENCE;
-        let sent = timeout_at(deadline, self.egress.send(request)).await;
+        let sent = timeout_at(deadline, egress.send(request)).await;
         let response = sent.map_err(|_| AskFault::Late)??;
         let status = response.status();
         if status.is_redirection() {

@@ -189,16 +189,7 @@ impl AccountSite {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for AccountSite {
-    type Error = AskFault;
-    type Future = BoxFuture<'c, Result<HttpResponse, AskFault>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.post(request))
-    }
-}
-
-fn class_of(error: RequestTokenError<AskFault, BasicErrorResponse>) -> TokenError {
+pub(super) fn class_of(error: RequestTokenError<AskFault, BasicErrorResponse>) -> TokenError {
     match error {
         RequestTokenError::ServerResponse(answer) => said(&answer),
         RequestTokenError::Request(fault) => fault.into(),
@@ -211,7 +202,7 @@ fn class_of(error: RequestTokenError<AskFault, BasicErrorResponse>) -> TokenErro
     }
 }
 
-fn said(answer: &BasicErrorResponse) -> TokenError {
+pub(super) fn said(answer: &BasicErrorResponse) -> TokenError {
     match answer.error() {
         BasicErrorResponseType::InvalidGrant => TokenError::Refused,
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {

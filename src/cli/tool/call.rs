@@ -11,10 +11,14 @@ use super::view::unknown;
 use crate::{
     cli::{bound, failure::Failure, open::Desk, output::plain},
     config::{Config, UpstreamConfig, secrets::UpstreamSecrets},
+    connect::buy_once,
     names::{ToolName, UpstreamName},
     schema::InputSchema,
-    upstream::{Answer, AnswerContent, BoundTool, Prepared, Preview, Source, UpstreamError},
-    vault::{OperatorAct, VaultError},
+    upstream::{
+        Answer, AnswerContent, BoundTool, OpenedCredential, Prepared, Preview, Source,
+        UpstreamError,
+    },
+    vault::{OperatorAct, Vault, VaultError},
 };
 
 /// Call one tool with the operator's credential, or only show the request (`--dry-run`)
@@ -51,18 +55,21 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
     let credential = match &tool.site.source {
         Source::None => None,
         Source::Configured(configured) => Some(Arc::clone(configured)),
-        Source::Minted(_) => return Err(Failure::failed("not from here")),
+        Source::Minted(minted) => {
+            let secret = match &minted.configured {
+                Some(configured) => Arc::clone(configured),
+                None => stored(&opened.vault, upstream).await?,
+            };
+            let bought = buy_once(minted, &secret, &desk.clock).await;
+            Some(bought.map_err(Failure::failed)?)
+        }
         Source::Account(_) => {
             return Err(Failure::failed(format_args!(
                 "`{upstream}` is called with an account that a license connected"
             ))
             .fix("call the tool through the gateway, with the license's key"));
         }
-        Source::Stored => {
-            let act = OperatorAct::at_command_line();
-            let stored = opened.vault.operator_open(act, upstream).await;
-            Some(stored.map_err(|error| unopened(error, upstream))?)
-        }
+        Source::Stored => Some(stored(&opened.vault, upstream).await?),
     };
     let most = config.limits.call_timeout.duration();
     let patience = tool.definition.timeout.map_or(most, |own| own.min(most));
@@ -72,6 +79,12 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
         .map_err(|error| explain(error, upstream))?;
     show(desk, &answer);
     Ok(())
+}
+
+async fn stored(vault: &Vault, upstream: &UpstreamName) -> Result<Arc<OpenedCredential>, Failure> {
+    let act = OperatorAct::at_command_line();
+    let stored = vault.operator_open(act, upstream).await;
+    stored.map_err(|error| unopened(error, upstream))
 }
 
 fn find(

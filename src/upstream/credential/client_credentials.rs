@@ -25,12 +25,11 @@ impl Mint for ClientCredentials {
     fn order(&self, secret: &OpenedCredential, _: Timestamp) -> Result<Order, MintFault> {
         let config = &self.0;
         Ok(Order {
-            client: Some(Client {
+            grant: Grant::ClientCredentials(Client {
                 id: config.client_id.clone(),
                 secret: mint::text(secret)?,
                 shown_by: config.client_auth,
             }),
-            grant: Grant::ClientCredentials,
             scopes: config.scopes.iter().map(ToString::to_string).collect(),
             audience: config.audience.clone(),
         })

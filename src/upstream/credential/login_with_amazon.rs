@@ -48,13 +48,13 @@ impl Mint for LoginWithAmazon {
     fn order(&self, secret: &OpenedCredential, _: Timestamp) -> Result<Order, MintFault> {
         let client = self.client_secret.as_ref();
         let client = client.ok_or(MintFault("the client's secret was not read"))?;
+        let client = Client {
+            id: self.client_id.clone(),
+            secret: SecretString::new(client.expose().clone()),
+            shown_by: ShownBy::Body,
+        };
         Ok(Order {
-            client: Some(Client {
-                id: self.client_id.clone(),
-                secret: SecretString::new(client.expose().clone()),
-                shown_by: ShownBy::Body,
-            }),
-            grant: Grant::Refresh(mint::text(secret)?),
+            grant: Grant::Refresh(client, mint::text(secret)?),
             scopes: Vec::new(),
             audience: None,
         })

@@ -18,14 +18,22 @@ pub trait Mint: Send + Sync {
 
 /// What is asked at a token endpoint. It holds the secret: never print it.
 pub struct Order {
-    /// Who asks; none: the grant says so itself.
-    pub client: Option<Client>,
-    /// For what.
+    /// What is shown.
     pub grant: Grant,
     /// Which scopes; empty: whatever there is.
     pub scopes: Vec<String>,
     /// For which API, where the server wants to know.
     pub audience: Option<String>,
+}
+
+/// What is shown for a token.
+pub enum Grant {
+    /// The client itself (RFC 6749 section 4.4).
+    ClientCredentials(Client),
+    /// A refresh token, by its client (RFC 6749 section 6).
+    Refresh(Client, SecretString),
+    /// A signed assertion, which says whose it is (RFC 7523 section 2.1).
+    Assertion(SecretString),
 }
 
 /// A client of a token endpoint.
@@ -36,16 +44,6 @@ pub struct Client {
     pub secret: SecretString,
     /// How it is shown.
     pub shown_by: ShownBy,
-}
-
-/// What is shown for a token.
-pub enum Grant {
-    /// The client itself (RFC 6749 section 4.4).
-    ClientCredentials,
-    /// A refresh token (RFC 6749 section 6).
-    Refresh(SecretString),
-    /// A signed assertion (RFC 7523 section 2.1).
-    Assertion(SecretString),
 }
 
 /// Why a secret buys nothing. Holds nothing of it.

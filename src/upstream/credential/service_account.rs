@@ -96,7 +96,6 @@ impl Mint for ServiceAccount {
         }
         let assertion: SecretString = key.sign(&file.private_key_id, &claims).map_err(unusable)?;
         Ok(Order {
-            client: None,
             grant: Grant::Assertion(assertion),
             scopes: Vec::new(),
             audience: None,
