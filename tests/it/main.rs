@@ -17,6 +17,7 @@ mod closed_memory;
 mod config_files;
 mod connecting;
 mod connections;
+mod credential_kinds;
 mod daily_quota;
 mod doctor;
 mod doctor_breaks;

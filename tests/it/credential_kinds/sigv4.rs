@@ -1,0 +1,127 @@
+//! Signed requests, checked by somebody who knows the key and nothing of our code.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use aws_lc_rs::{digest, hmac};
+use axum::{Router, body::Bytes, extract::Request, response::Response};
+use data_encoding::HEXLOWER;
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::support::{client::Client, gateway::TestGateway};
+
+const KEY: &str = "canary-aws-wJalrXUtnFEMI/K7MDENG+bPxRfiCY";
+
+/// Answers 503 to the first request, 200 to others that are signed rightly, and 403.
+async fn api(verdicts: Arc<Mutex<Vec<bool>>>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new().fallback(move |request: Request| {
+        let verdicts = Arc::clone(&verdicts);
+        async move {
+            let (head, body) = request.into_parts();
+            let body = body.collect().await.unwrap().to_bytes();
+            let right = is_signed(&head, &body);
+            let first = {
+                let mut verdicts = verdicts.lock().unwrap();
+                verdicts.push(right);
+                verdicts.len() == 1
+            };
+            let status = match (first, right) {
+                (true, _) => 503,
+                (false, true) => 200,
+                (false, false) => 403,
+            };
+            Response::builder()
+                .status(status)
+                .header("content-type", "application/json")
+                .body(axum::body::Body::from(r#"{"ok":true}"#))
+                .unwrap()
+        }
+    });
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
+    hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+}
+
+/// The path and the query of these tests need no encoding.
+fn is_signed(head: &http::request::Parts, body: &Bytes) -> bool {
+    let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let (Some(sent), Some(at)) = (text("authorization"), text("x-amz-date")) else {
+        return false;
+    };
+    let part = |name: &str| {
+        let (_, rest) = sent.split_once(name).unwrap_or_default();
+        rest.split(',').next().unwrap_or_default().to_owned()
+    };
+    let signed = part("SignedHeaders=");
+    let mut pairs: Vec<&str> = head.uri.query().unwrap_or_default().split('&').collect();
+    pairs.sort_unstable();
+    let fields: String = signed
+        .split(';')
+        .map(|name| format!("{name}:{}\n", text(name).unwrap_or_default()))
+        .collect();
+    let hash = |bytes: &[u8]| HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref());
+    let canonical = format!(
+        "{}\n{}\n{}\n{fields}\n{signed}\n{}",
+        head.method,
+        head.uri.path(),
+        pairs.join("&"),
+        hash(body)
+    );
+    let day = &at[..8];
+    let scope = format!("{day}/eu-west-1/execute-api/aws4_request");
+    let to_sign = format!(
+        "AWS4-HMAC-SHA256\n{at}\n{scope}\n{}",
+        hash(canonical.as_bytes())
+    );
+    let mut key = mac(format!("AWS4{KEY}").as_bytes(), day);
+    for word in ["eu-west-1", "execute-api", "aws4_request"] {
+        key = mac(&key, word);
+    }
+    sent.starts_with(&format!("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/{scope},"))
+        && signed.contains("accept;host;")
+        && part("Signature=") == HEXLOWER.encode(&mac(&key, &to_sign))
+}
+
+#[tokio::test]
+async fn every_attempt_is_signed_and_the_key_stays() {
+    let verdicts = Arc::default();
+    let api = api(Arc::clone(&verdicts)).await;
+    let mut gateway = TestGateway::with(|setup| {
+        setup.environment = vec![("SECRET", KEY.to_owned())];
+        setup.upstreams = format!(
+            "  aws:\n    rest:\n      base_url: http://{api}\n      allow_special_use: [127.0.0.0/8]\n      \
+             limit: 10000/s\n      credential: {{ sigv4: {{ region: eu-west-1, service: execute-api, \
+             access_key_id: AKIDEXAMPLE }}, value: {{ env: SECRET }} }}\n      tools:\n        - {{ name: find, \
+             description: Finds., read_only: true, request: {{ path: /v1/items, \
+             query: {{ z: $q, a: '1' }} }}, input: {{ type: object, required: [q], \
+             additionalProperties: false, properties: {{ q: {{ type: string, maxLength: 9, \
+             pattern: '^[a-z]*$' }} }} }} }}\n        - {{ name: make, description: Makes., \
+             request: {{ method: POST, path: /v1/items, body: {{ name: $name }} }}, \
+             input: {{ type: object, required: [name], additionalProperties: false, \
+             properties: {{ name: {{ type: string, maxLength: 9, pattern: '^[a-z]*$' }} }} }} }}\n"
+        );
+    })
+    .await;
+    let (_, key) = gateway.issue("pro").await;
+    let client = Client::modern(gateway.address, &key);
+    for (tool, arguments) in [
+        ("aws_find", json!({ "q": "abc" })),
+        ("aws_make", json!({ "name": "abc" })),
+    ] {
+        let answer = client.call(tool, arguments).await;
+        assert!(answer.body.contains(r#"{\"ok\":true}"#), "{}", answer.body);
+    }
+    assert_eq!(*verdicts.lock().unwrap(), [true, true, true]);
+    let _ = gateway.stop().await;
+    assert!(!gateway.log_text().contains("canary-aws"));
+}
