@@ -81,7 +81,7 @@ impl Scene {
     }
 
     async fn report(&self) -> Answer {
-        self.client.call("api_report", json!({})).await
+        self.client.call("report", json!({})).await
     }
 
     async fn works(&self) {

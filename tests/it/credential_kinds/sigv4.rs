@@ -115,8 +115,8 @@ async fn every_attempt_is_signed_and_the_key_stays() {
     let (_, key) = gateway.issue("pro").await;
     let client = Client::modern(gateway.address, &key);
     for (tool, arguments) in [
-        ("aws_find", json!({ "q": "abc" })),
-        ("aws_make", json!({ "name": "abc" })),
+        ("find", json!({ "q": "abc" })),
+        ("make", json!({ "name": "abc" })),
     ] {
         let answer = client.call(tool, arguments).await;
         assert!(answer.body.contains(r#"{\"ok\":true}"#), "{}", answer.body);
