@@ -142,8 +142,8 @@ impl Connections {
                     landed
                 }
             };
-            let waited = timeout(PATIENCE, landed.changed()).await;
-            waited
+            let landing = timeout(PATIENCE, landed.changed()).await;
+            landing
                 .ok()
                 .and_then(Result::ok)
                 .ok_or(ObtainError::ProviderUnavailable)?;

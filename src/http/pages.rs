@@ -137,11 +137,13 @@ impl Pages {
             },
             ("/authorize", Method::GET | Method::HEAD) => self.authorize(head).await,
             ("/account", Method::GET | Method::HEAD) => self.account(head).await,
-            (path, method) if path.starts_with(CALLBACK) => match method {
-                // Not HEAD: what comes back counts once.
-                Method::GET => self.came_back(head, &path[CALLBACK.len()..]).await,
-                _ => self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed)),
-            },
+            // Not HEAD: what comes back counts once.
+            (path, Method::GET) if path.starts_with(CALLBACK) => {
+                self.came_back(head, &path[CALLBACK.len()..]).await
+            }
+            (path, _) if path.starts_with(CALLBACK) => {
+                self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed))
+            }
             (path, method) if path.starts_with(CONNECT) => {
                 let handle = &path[CONNECT.len()..];
                 match method {

@@ -110,6 +110,10 @@ struct Wire {
 
 /// The table. Modern clients are told by status, legacy ones at 200, since one SDK tears its
 /// transport down on any 4xx. Limits answer 429 in both unless `limits.legacy_answer` says otherwise.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one table: every refusal to its status, code and body"
+)]
 fn wire(refused: &Refused, request: RequestId) -> Wire {
     let Refused {
         id,

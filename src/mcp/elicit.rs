@@ -113,7 +113,7 @@ pub fn elicitations(id: &str, message: &str, url: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn params(value: Value) -> Map<String, Value> {
+    fn params(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -121,7 +121,7 @@ mod tests {
     fn t53_only_who_says_url_is_sent() {
         let sends = |revision, capabilities: Value| {
             let meta = json!({ "_meta": { META_CAPABILITIES: capabilities } });
-            SendsPeople::of(revision, &Params::Object(params(meta)))
+            SendsPeople::of(revision, &Params::Object(params(&meta)))
         };
         let now = Revision::V2026_07_28;
         let url = json!({ "elicitation": { "url": {} } });
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn t56_answers_are_read_and_what_was_not_asked_is_passed_over() {
-        let take = |value| Retry::take(&mut params(value));
+        let take = |value| Retry::take(&mut params(&value));
         let retry = take(json!({ "requestState": "s", "inputResponses": {
             "a": { "action": "accept", "content": {} }, "d": { "action": "decline" },
             "c": { "action": "cancel" }, "x": 7, "y": { "action": "maybe" } } }));

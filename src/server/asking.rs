@@ -58,12 +58,7 @@ impl McpServer {
     }
 
     /// A call whose person declined is over.
-    pub(super) fn declined(
-        &self,
-        serving: &Serving,
-        exchange: &Exchange<'_>,
-        tool: &str,
-    ) -> Refusal {
+    pub(super) fn declined(serving: &Serving, exchange: &Exchange<'_>, tool: &str) -> Refusal {
         let error = CallError::ConnectionDeclined;
         let license = exchange.principal.license();
         let tool = serving.catalog.resolve(license, tool);

@@ -99,7 +99,7 @@ impl McpServer {
         let waiting = match came {
             Came::Fresh => None,
             Came::Accepted => Some(self.waits(now, serving.call_timeout)),
-            Came::Declined => return Err((revision, self.declined(serving, exchange, &name))),
+            Came::Declined => return Err((revision, Self::declined(serving, exchange, &name))),
         };
         let mut call = Call::new(
             exchange.principal.clone(),

@@ -92,7 +92,8 @@ impl Scene {
         let gateway = TestGateway::with(|setup| {
             public(setup);
             setup.clock = Arc::clone(&clock) as _;
-            setup.more.push_str(&format!("providers:\n{entry}"));
+            setup.more.push_str("providers:\n");
+            setup.more.push_str(&entry);
             setup.upstreams = upstream;
             setup.environment = vec![("CLIENT_SECRET", CLIENT_SECRET.to_owned())];
             setup.limits.push_str(limits);

@@ -177,7 +177,7 @@ impl Pages {
             wants: Want::all(
                 &scopes,
                 granted.unwrap_or_default(),
-                tools.iter().map(|tool| &**tool),
+                &tools.iter().map(|tool| &**tool),
                 provider,
             ),
             label,
@@ -259,12 +259,11 @@ impl Pages {
             Some("connect") => {
                 let typed = form.get("label").unwrap_or_default();
                 let label = match (asked.label(), typed.parse::<Label>()) {
-                    (Some(label), _) => label,
                     (None, Ok(label)) if offer.taken.contains(&label) => {
                         let fault = Some((typed, LABEL_TAKEN));
                         return Ok(self.offered(asked, &person, fault).await);
                     }
-                    (None, Ok(label)) => label,
+                    (Some(label), _) | (None, Ok(label)) => label,
                     (None, Err(_)) => {
                         let fault = Some((typed, LABEL_RULE));
                         return Ok(self.offered(asked, &person, fault).await);

@@ -167,12 +167,11 @@ impl PageRefusal {
             Self::Foreign | Self::Stale | Self::Malformed => "This page is out of date",
             Self::Exhausted => "No further connection possible",
             Self::LinkOver => "This link is too old",
-            Self::LinkUnknown => "Not found",
             Self::LinkOfOther => "This link is for another license",
             Self::NotSignedIn | Self::Consent(_) => "Not connected",
             Self::KeyIncomplete | Self::KeyRefused => "Not accepted",
             Self::TooManyTries(_) => "Too many tries",
-            Self::Edge(EdgeRefusal::NotFound) => "Not found",
+            Self::LinkUnknown | Self::Edge(EdgeRefusal::NotFound) => "Not found",
             Self::Edge(_) => "This did not work",
         }
     }

@@ -82,7 +82,7 @@ impl Mint for ServiceAccount {
             .config
             .scopes
             .iter()
-            .map(|scope| scope.as_str())
+            .map(crate::names::ScopeName::as_str)
             .collect();
         let mut claims = json!({
             "iss": file.client_email,

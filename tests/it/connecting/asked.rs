@@ -132,7 +132,7 @@ async fn u03_who_agreed_is_waited_for_and_then_asked_again() {
     // Half of a call's time is for the person.
     let scene = Scene::with(Flavour::Google, Accounts::One, "  call_timeout: 2s\n").await;
     let (link, state) = asked(&scene.sends("report", &json!({})).await);
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     let (_, state) = asked(&scene.sends("report", &retry(&state, "accept")).await);
     assert!(began.elapsed() >= Duration::from_millis(900));
 

@@ -65,10 +65,13 @@ fn is_signed(head: &http::request::Parts, body: &Bytes) -> bool {
     let signed = part("SignedHeaders=");
     let mut pairs: Vec<&str> = head.uri.query().unwrap_or_default().split('&').collect();
     pairs.sort_unstable();
-    let fields: String = signed
-        .split(';')
-        .map(|name| format!("{name}:{}\n", text(name).unwrap_or_default()))
-        .collect();
+    let mut fields = String::new();
+    for name in signed.split(';') {
+        fields.push_str(name);
+        fields.push(':');
+        fields.push_str(&text(name).unwrap_or_default());
+        fields.push('\n');
+    }
     let hash = |bytes: &[u8]| HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref());
     let canonical = format!(
         "{}\n{}\n{}\n{fields}\n{signed}\n{}",

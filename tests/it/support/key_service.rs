@@ -164,11 +164,13 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             status,
             serde_json::json!({ "errors": ["CANARY-said"], "message": "CANARY-said" }),
         ),
-        other => match shared.flavour {
-            Flavour::Vault => vault::answer(&shared, &asked, other),
-            Flavour::Aws => aws::answer(&shared, &asked, other),
-            Flavour::Gcp => gcp::answer(&shared, &asked, other),
-        },
+        other @ (Trouble::None | Trouble::OtherKey | Trouble::WrongType | Trouble::Damages) => {
+            match shared.flavour {
+                Flavour::Vault => vault::answer(&shared, &asked, other),
+                Flavour::Aws => aws::answer(&shared, &asked, other),
+                Flavour::Gcp => gcp::answer(&shared, &asked, other),
+            }
+        }
     };
     Response::builder()
         .status(status)

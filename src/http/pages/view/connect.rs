@@ -80,7 +80,7 @@ impl Want {
     pub(in crate::http::pages) fn all<'t>(
         scopes: &[ScopeName],
         granted: &[ScopeName],
-        tools: impl Iterator<Item = &'t CatalogTool> + Clone,
+        tools: &(impl Iterator<Item = &'t CatalogTool> + Clone),
         provider: &Provider,
     ) -> Vec<Self> {
         let want = |scope: &ScopeName| {

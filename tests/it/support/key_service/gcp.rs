@@ -137,9 +137,12 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, trouble: Trouble) -> (u16, 
         assert_eq!(body[format!("{name}Crc32c")], checksum(&bytes), "{name}");
         bytes
     };
-    let sum = |bytes: &[u8]| match trouble {
-        Trouble::Damages => checksum(&[bytes, b"x"].concat()),
-        _ => checksum(bytes),
+    let sum = |bytes: &[u8]| {
+        if matches!(trouble, Trouble::Damages) {
+            checksum(&[bytes, b"x"].concat())
+        } else {
+            checksum(bytes)
+        }
     };
     let place = bytes("additionalAuthenticatedData");
     match operation {
