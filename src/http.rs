@@ -9,6 +9,7 @@ pub mod challenge;
 pub mod check;
 pub mod client_address;
 pub mod endpoint;
+mod fork;
 pub mod head;
 mod media;
 pub mod oauth;

@@ -1,15 +1,16 @@
 //! The connector: a POST's body to messages, messages to the MCP server, replies to HTTP.
 
-use std::sync::Arc;
-
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    response::Response,
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
 };
-use futures_util::future::join_all;
+
+use axum::{body::Body, extract::Request, response::Response};
+use futures_util::future::{BoxFuture, join_all};
 use http::{HeaderMap, HeaderValue, Method, header::ACCEPT, request::Parts};
 use serde_json::Value;
+use tower::Service;
 
 use super::{
     body::{self, Budget},
@@ -43,8 +44,26 @@ pub struct Endpoint {
     pub more_scope: HeaderValue,
 }
 
-/// `/mcp`, any method.
-pub async fn mcp(State(endpoint): State<Arc<Endpoint>>, request: Request) -> Response<Body> {
+/// `/mcp`, any method, as a service.
+#[derive(Clone)]
+pub struct Connector(pub Arc<Endpoint>);
+
+impl Service<Request> for Connector {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let endpoint = Arc::clone(&self.0);
+        Box::pin(async move { Ok(mcp(endpoint, request).await) })
+    }
+}
+
+async fn mcp(endpoint: Arc<Endpoint>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let (Some(edge), Some(principal)) = (
         parts.extensions.get::<Edge>(),

@@ -1,6 +1,6 @@
 //! The route table and the order of the HTTP layers.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Router,
@@ -9,14 +9,15 @@ use axum::{
     response::Response,
     routing::{MethodRouter, any},
 };
-use tower::ServiceBuilder;
+use tower::{Service, ServiceBuilder};
 
 use super::{
     any_origin::AnyOrigin,
     authenticate::{Authenticate, AuthenticateParts},
     authority::Authorities,
     check::CheckLayer,
-    endpoint::{self, Endpoint},
+    endpoint::{Connector, Endpoint},
+    fork::Fork,
     head::HeadBounds,
     oauth::{self, OAuthEndpoints},
     observe::Observe,
@@ -157,13 +158,15 @@ pub fn public(parts: EdgeParts) -> Router {
         documents,
         pages,
     } = parts;
-    let mut router = Router::new();
+    // The only way to a tool. Nothing of a routing table is looked at or copied for it.
+    let connector = ServiceBuilder::new()
+        // A refused credential is told before method, media type and body are looked at.
+        .layer(Authenticate(authenticate))
+        .service(Connector(endpoint));
+    let mut others = Router::new();
     for route in ROUTES {
         let methods = match route.access {
-            // A refused credential is told before method, media type and body are looked at.
-            Access::Principal => any(endpoint::mcp)
-                .layer(Authenticate(Arc::clone(&authenticate)))
-                .with_state(Arc::clone(&endpoint)),
+            Access::Principal => continue,
             Access::Public(which) if oauth.serves(which) => {
                 let methods = oauth::methods(which).with_state(Arc::clone(&oauth));
                 if which.takes_any_origin() {
@@ -179,9 +182,11 @@ pub fn public(parts: EdgeParts) -> Router {
                 None => any(not_found),
             },
         };
-        router = router.route(route.path, methods);
+        others = others.route(route.path, methods);
     }
-    guarded(router.fallback(not_found), observe, authorities, origins)
+    let others = others.fallback(not_found);
+    let service = Fork { connector, others };
+    guarded(service, observe, authorities, origins)
 }
 
 /// What answers for a document.
@@ -192,12 +197,17 @@ pub(super) fn discovery(documents: &Arc<Documents>) -> MethodRouter {
 }
 
 /// What every request goes through, whatever answers it.
-pub(super) fn guarded(
-    router: Router,
+pub(super) fn guarded<S>(
+    service: S,
     observe: Observe,
     authorities: Authorities,
     origins: Origins,
-) -> Router {
+) -> Router
+where
+    S: Service<Request, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
     let cors = origins.cors();
     let layers = ServiceBuilder::new()
         // Outermost: one record and one id a request, and an answer when anything below panics.
@@ -210,7 +220,7 @@ pub(super) fn guarded(
         .layer(CheckLayer(origins))
         // Preflights are answered here: browsers send them without credentials.
         .layer(PagesOnly(cors));
-    router.layer(layers)
+    Router::new().fallback_service(layers.service(service))
 }
 
 async fn not_found(request: Request) -> Response<Body> {

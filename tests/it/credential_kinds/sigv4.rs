@@ -69,7 +69,7 @@ fn is_signed(head: &http::request::Parts, body: &Bytes) -> bool {
     for name in signed.split(';') {
         fields.push_str(name);
         fields.push(':');
-        fields.push_str(&text(name).unwrap_or_default());
+        fields.push_str(text(name).unwrap_or_default());
         fields.push('\n');
     }
     let hash = |bytes: &[u8]| HEXLOWER.encode(digest::digest(&digest::SHA256, bytes).as_ref());
