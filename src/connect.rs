@@ -137,6 +137,9 @@ impl Connections {
         tool: &BoundTool,
         chosen: Option<&Label>,
     ) -> Result<Option<Arc<OpenedCredential>>, ObtainError> {
+        if matches!(tool.site.source, Source::None) {
+            return Ok(None);
+        }
         self.vault.check_open().await?;
         match &tool.site.source {
             Source::None => Ok(None),

@@ -18,7 +18,7 @@ mod write;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -89,7 +89,7 @@ pub struct Vault {
     /// The highest generation seen of each credential, so that an older one is noticed.
     generations: Cache<CredentialId, u64>,
     /// Has the operator stopped all opening? See [`stop`].
-    stop: AtomicU8,
+    stop: AtomicU64,
 }
 
 /// What one tenant has for one upstream; nothing is an answer too.
@@ -120,7 +120,7 @@ impl Vault {
             keys: Cache::new(KEYS_KEPT),
             era: AtomicU64::new(0),
             generations: Cache::new(REMEMBERED),
-            stop: AtomicU8::new(stop::UNKNOWN),
+            stop: AtomicU64::new(stop::UNKNOWN),
             store,
             keyring,
             clock,
@@ -167,7 +167,6 @@ impl Vault {
     /// [`Store::epoch`].
     pub fn forget(&self) {
         self.era.fetch_add(1, Ordering::SeqCst);
-        self.stop.store(stop::UNKNOWN, Ordering::SeqCst);
         self.opened.clear();
     }
 

@@ -30,7 +30,7 @@ use crate::{
     secret::SecretString,
     store::Tenant,
     upstream::{BoundTool, Minted, OpenedCredential, credential::mint::Grant},
-    vault::{Held, Material, Vault, VaultError},
+    vault::{Held, Material, OperatorAct, Vault, VaultError},
 };
 
 /// How many tenants' tokens are in memory.
@@ -292,6 +292,7 @@ impl Buyer {
 /// # Errors
 /// What is wrong with the secret, or with the seller.
 pub async fn buy_once(
+    _: OperatorAct,
     minted: &Arc<Minted>,
     secret: &OpenedCredential,
     clock: &SharedClock,

@@ -33,7 +33,12 @@ impl Store {
     pub async fn insert_attempt(&self, record: &AttemptRecord) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO connect_attempts (state_digest, tenant, upstream, label, \
              scopes, browser, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        const OLDEST: &str = "DELETE FROM connect_attempts WHERE tenant = $1 AND state_digest IN \
+             (SELECT state_digest FROM connect_attempts WHERE tenant = $1 \
+             ORDER BY created_ms DESC, state_digest LIMIT 1000 OFFSET 19)";
         fenced_write!(self, Fence::Of(record.tenant), tx => {
+            // Twenty of one license are as many as anybody has open in tabs.
+            run!(tx, OLDEST, record.tenant.to_string());
             run!(tx, SQL, record.state.as_bytes().as_slice(), record.tenant.to_string(),
                 record.upstream.as_str(), record.label.as_str(), joined(&record.scopes),
                 record.browser.as_bytes().as_slice(), record.created.as_millis(),

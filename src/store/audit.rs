@@ -54,8 +54,8 @@ pub struct AuditEntry {
     pub detail: Value,
 }
 
-/// Writes the entry and raises the epoch, inside `write!`.
-macro_rules! record {
+/// Writes the entry, inside `write!`, of a change that nobody remembers anything of.
+macro_rules! note {
     ($tx:ident, $stamp:expr, $action:literal, $subject:expr, $detail:expr) => {{
         $crate::store::run!(
             $tx,
@@ -67,6 +67,15 @@ macro_rules! record {
             $subject,
             $detail.to_string(),
         );
+    }};
+}
+
+pub(super) use note;
+
+/// Writes the entry and raises the epoch, inside `write!`.
+macro_rules! record {
+    ($tx:ident, $stamp:expr, $action:literal, $subject:expr, $detail:expr) => {{
+        $crate::store::audit::note!($tx, $stamp, $action, $subject, $detail);
         $crate::store::run!($tx, $crate::store::audit::RAISE_EPOCH);
     }};
 }

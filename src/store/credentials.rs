@@ -213,18 +213,21 @@ impl Store {
         })
     }
 
-    /// Deletes a credential, and queues what its provider is to be told. [`StoreError::Conflict`]
-    /// when that is sealed under a data key that no longer seals.
+    /// Deletes a credential, and queues what its provider is to be told of that generation.
+    /// [`StoreError::Conflict`] when that is sealed under a data key that no longer seals, or when
+    /// the credential has moved on: a newer token would go untold.
     pub async fn delete_credential(
         &self,
         upstream: &UpstreamName,
         tenant: Tenant,
         label: &Label,
-        revocation: Option<&RevocationRecord>,
+        revocation: Option<(&RevocationRecord, u64)>,
         stamp: &Stamp,
     ) -> Result<Removal, StoreError> {
-        const SQL: &str = "DELETE FROM credentials \
-             WHERE upstream = $1 AND tenant = $2 AND label = $3 RETURNING id";
+        const SQL: &str = "DELETE FROM credentials WHERE upstream = $1 AND tenant = $2 \
+             AND label = $3 RETURNING id, generation";
+        let of = revocation.map(|(_, generation)| generation);
+        let revocation = revocation.map(|(revocation, _)| revocation);
         let whose = tenant.to_string();
         let detail = json!({ "upstream": upstream, "tenant": whose, "label": label,
             "revocation": revocation.is_some() });
@@ -242,6 +245,10 @@ impl Store {
                 None => Removal::NotFound,
                 Some(row) => {
                     let id = row.text(0)?;
+                    let generation = row.count(1, "credentials.generation")?;
+                    if of.is_some_and(|of| of != generation) {
+                        return Err(StoreError::Conflict);
+                    }
                     if let Some(revocation) = revocation {
                         queue!(tx, revocation);
                     }
@@ -301,7 +308,8 @@ macro_rules! place {
                 joined(&info.scopes),
                 stored(info.shortfalls),
                 info.expires.map(Timestamp::as_millis),
-                info.updated.as_millis()
+                info.updated.as_millis(),
+                info.kind.as_str()
             ),
         };
         if changed != 1 {
@@ -319,7 +327,7 @@ pub(super) const INSERT: &str = "INSERT INTO credentials (id, upstream, tenant, 
      WHERE (SELECT COUNT(*) FROM credentials WHERE tenant = $3 AND upstream = $2) < $16";
 pub(super) const REPLACE: &str = "UPDATE credentials SET generation = $4, data_key = $5, \
      sealed = $6, hint = $7, state = $8, scopes = $9, shortfalls = $10, expires_ms = $11, \
-     updated_ms = $12, lease_owner = NULL, lease_ms = NULL \
+     updated_ms = $12, kind = $13, lease_owner = NULL, lease_ms = NULL \
      WHERE id = $1 AND tenant = $2 AND generation = $3";
 
 pub(super) fn credential(row: &impl Columns) -> Result<CredentialRecord, StoreError> {

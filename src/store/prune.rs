@@ -54,18 +54,23 @@ impl Store {
         ] {
             removed += self.remove(statement, before).await?;
         }
-        let attempts = fenced_write!(self, Fence::Whole, tx => {
-            run!(tx, ATTEMPTS, before.as_millis())
-        })?;
-        Ok(removed + attempts)
+        Ok(removed + self.remove_fenced(ATTEMPTS, before).await?)
     }
 
     /// Forgets scopes that no call needed since `before`; how many. At most 500,000 at once.
     pub async fn prune_scope_uses(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.remove_fenced(SCOPE_USES, before).await
+    }
+
+    async fn remove_fenced(
+        &self,
+        statement: &'static str,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut removed = 0;
         for _ in 0..ROUNDS {
             let rows = fenced_write!(self, Fence::Whole, tx => {
-                run!(tx, SCOPE_USES, before.as_millis())
+                run!(tx, statement, before.as_millis())
             })?;
             removed += rows;
             if rows < BATCH {

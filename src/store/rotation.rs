@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     DataKeyRecord, Fence, Stamp, Store, StoreError, Tenant,
-    audit::record,
+    audit::note,
     credentials::LOCK_KEY,
     fenced_read, fenced_write, one,
     rows::{Columns, stored},
@@ -89,7 +89,8 @@ impl Store {
             }
             run!(tx, INSERT, &id, &tenant, &new.master_key, new.wrapped.as_slice(),
                 new.created.as_millis());
-            record!(tx, stamp, "key.rotate", &id, detail);
+            // Nobody has to forget anything: what is sealed names its key.
+            note!(tx, stamp, "key.rotate", &id, detail);
         })
     }
 
@@ -153,7 +154,7 @@ impl Store {
                 .collect::<Result<Vec<DataKeyId>, _>>()?;
             if !ids.is_empty() {
                 let detail = json!({ "count": ids.len(), "first": &ids[..ids.len().min(20)] });
-                record!(tx, stamp, "key.retire", &scope, detail);
+                note!(tx, stamp, "key.retire", &scope, detail);
             }
             ids
         })

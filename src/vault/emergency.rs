@@ -49,10 +49,7 @@ impl Vault {
             let CredentialInfo {
                 upstream, label, ..
             } = info;
-            let held = || self.load(tenant, &upstream);
-            let (_, revocation) = self
-                .disconnect(tenant, &upstream, &label, actor, held)
-                .await?;
+            let (_, revocation) = self.disconnect(tenant, &upstream, &label, actor).await?;
             disconnected.push(Disconnected {
                 upstream,
                 label,

@@ -6,9 +6,12 @@ use super::{Vault, VaultError};
 use crate::{clock::Timestamp, store::Stamp};
 
 /// Not asked since something changed.
-pub(super) const UNKNOWN: u8 = 0;
-const OPEN: u8 = 1;
-const STOPPED: u8 = 2;
+pub(super) const UNKNOWN: u64 = 0;
+const OPEN: u64 = 1;
+const STOPPED: u64 = 2;
+/// What was heard is kept with the era it was heard in, in one word: heard in an older one, it
+/// counts as not heard, whoever writes it how late.
+const STATE_BITS: u32 = 2;
 
 impl Vault {
     /// May credentials be used at all? In memory unless something changed.
@@ -16,9 +19,15 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Sealed`] while the operator has stopped all opening.
     pub async fn check_open(&self) -> Result<(), VaultError> {
-        let state = match self.stop.load(Ordering::SeqCst) {
-            UNKNOWN => Box::pin(self.ask_whether_stopped()).await?,
-            state => state,
+        let (word, era) = (
+            self.stop.load(Ordering::SeqCst),
+            self.era.load(Ordering::SeqCst),
+        );
+        let heard = word & ((1 << STATE_BITS) - 1);
+        let state = if word >> STATE_BITS == era && heard != UNKNOWN {
+            heard
+        } else {
+            Box::pin(self.ask_whether_stopped(era)).await?
         };
         if state == STOPPED {
             self.opened.clear();
@@ -28,16 +37,12 @@ impl Vault {
         Ok(())
     }
 
-    async fn ask_whether_stopped(&self) -> Result<u8, VaultError> {
-        let era = self.era.load(Ordering::SeqCst);
+    async fn ask_whether_stopped(&self, era: u64) -> Result<u64, VaultError> {
         let state = match self.store.vault_sealed().await? {
             Some(_) => STOPPED,
             None => OPEN,
         };
-        // Unless it has changed again meanwhile.
-        if self.era.load(Ordering::SeqCst) == era {
-            self.stop.store(state, Ordering::SeqCst);
-        }
+        self.stop.store(era << STATE_BITS | state, Ordering::SeqCst);
         Ok(state)
     }
 

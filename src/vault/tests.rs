@@ -291,3 +291,58 @@ async fn a_missing_root_secret_is_not_replaced() {
 
 mod places;
 mod rotation;
+
+#[tokio::test]
+async fn a_credential_may_be_replaced_by_one_of_another_kind() {
+    let world = World::new().await;
+    let vault = world.vault(&[("a", 1)]).await.unwrap();
+    let mine = Tenant::License(LicenseId::from_bytes([1; 16]));
+    let grant = NewGrant {
+        access: Some(secret("token")),
+        refresh: None,
+        scopes: Vec::new(),
+        expires: None,
+        hint: None,
+        shortfalls: 0,
+    };
+    let kinds = async || {
+        let all = vault.remembered(mine, &ads()).await.unwrap();
+        let kind = |held: &Arc<Held>| matches!(held.material, Material::Grant(_));
+        all.iter().map(kind).collect::<Vec<_>>()
+    };
+    vault
+        .put(mine, &ads(), &secret("key"), "cli")
+        .await
+        .unwrap();
+    assert_eq!(kinds().await, [false]);
+    let put = vault.put_grant(mine, &ads(), &label(), &grant, "cli").await;
+    assert_eq!(put.unwrap().generation, 2);
+    assert_eq!(kinds().await, [true]);
+    vault
+        .put(mine, &ads(), &secret("key"), "cli")
+        .await
+        .unwrap();
+    assert_eq!(kinds().await, [false]);
+}
+
+#[tokio::test]
+async fn a_stop_that_is_heard_late_counts_all_the_same() {
+    let world = World::new().await;
+    let (ours, theirs) = (
+        world.vault(&[("a", 1)]).await.unwrap(),
+        world.vault(&[("a", 1)]).await.unwrap(),
+    );
+    ours.put(Tenant::Operator, &ads(), &secret("one"), "cli")
+        .await
+        .unwrap();
+    assert_eq!(read(&ours).await.unwrap(), "one");
+    let before = ours.stop.load(Ordering::SeqCst);
+    theirs.seal("cli").await.unwrap();
+    ours.forget();
+    // Somebody who asked before the stop writes what it heard after everything was forgotten.
+    ours.stop.store(before, Ordering::SeqCst);
+    assert_eq!(read(&ours).await, Err(VaultError::Sealed));
+    theirs.unseal("cli").await.unwrap();
+    ours.forget();
+    assert_eq!(read(&ours).await.unwrap(), "one");
+}

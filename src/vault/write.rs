@@ -182,42 +182,32 @@ impl Vault {
         label: &Label,
         actor: &str,
     ) -> Result<Removal, VaultError> {
-        let held = || self.read_again(tenant, upstream);
-        let done = self
-            .disconnect(tenant, upstream, label, actor, held)
-            .await?;
+        let done = self.disconnect(tenant, upstream, label, actor).await?;
         Ok(done.0)
     }
 
-    /// The same, with what tells the provider; `held` reads what the tenant has there.
-    pub(super) async fn disconnect<F>(
+    /// The same, with what tells the provider. Goes on while the vault is sealed: whoever wants to
+    /// be rid of a credential is.
+    pub(super) async fn disconnect(
         &self,
         tenant: Tenant,
         upstream: &UpstreamName,
         label: &Label,
         actor: &str,
-        held: impl Fn() -> F,
-    ) -> Result<(Removal, Option<RevocationId>), VaultError>
-    where
-        F: Future<Output = Result<Arc<[Arc<Held>]>, VaultError>>,
-    {
+    ) -> Result<(Removal, Option<RevocationId>), VaultError> {
         for _ in 0..ATTEMPTS {
-            let revocation = match held().await {
-                Ok(all) => match all.iter().find(|held| held.info.label == *label) {
-                    Some(held) => self.revocation_of(held).await?,
-                    None => None,
-                },
-                // What does not open cannot be told to its provider; it can be deleted.
-                Err(VaultError::Damaged(_) | VaultError::RolledBack) => None,
-                Err(error) => return Err(error),
+            let revocation = match self.store.credential(upstream, tenant, label).await? {
+                Some(record) => self.telling(record).await?,
+                None => None,
             };
             let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
-            let revocation = revocation.as_ref();
+            let told = revocation.as_ref().map(|(record, of)| (record, *of));
             let deleted = self
                 .store
-                .delete_credential(upstream, tenant, label, revocation, &stamp);
+                .delete_credential(upstream, tenant, label, told, &stamp);
+            let revocation = revocation.as_ref().map(|(record, _)| record);
             match deleted.await {
-                // The operator's data key was rotated meanwhile.
+                // It was renewed, or the operator's data key rotated, meanwhile.
                 Err(StoreError::Conflict) => {}
                 removal => {
                     self.forget();
@@ -228,6 +218,30 @@ impl Vault {
             }
         }
         Err(StoreError::Conflict.into())
+    }
+
+    /// What tells the provider that this ends, and of which generation it is. What does not open
+    /// cannot be told to anybody; it can still be deleted.
+    async fn telling(
+        &self,
+        record: CredentialRecord,
+    ) -> Result<Option<(RevocationRecord, u64)>, VaultError> {
+        if record.info.kind == CredentialKind::Static {
+            return Ok(None);
+        }
+        let (id, generation) = (record.info.id, record.info.generation);
+        let told = match self.open_record(record).await {
+            Ok(held) => self.revocation_of(&held).await,
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(told) => Ok(told.map(|record| (record, generation))),
+            Err(error @ (VaultError::Unavailable(_) | VaultError::Store(_))) => Err(error),
+            Err(error) => {
+                tracing::error!(credential = %id, %error, "connection.provider_not_told");
+                Ok(None)
+            }
+        }
     }
 
     /// The token of a queued revocation.

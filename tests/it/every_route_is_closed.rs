@@ -189,16 +189,21 @@ fn a_route_can_only_be_added_through_the_table() {
     // The router is made from the table in one loop; a second way in would need another `.route`.
     let source = include_str!("../../src/http/router.rs");
     assert_eq!(source.matches(".route(").count(), 1);
-    assert!(source.contains("router.route(route.path, "));
+    assert!(source.contains("others.route(route.path, "));
     for other in [
         ".nest(",
         ".merge(",
         ".route_service(",
         ".nest_service(",
-        ".fallback_service(",
     ] {
         assert!(!source.contains(other), "{other}");
     }
+    // The whole stack hangs on the one fallback; the connector's part of it is told apart by the
+    // same table.
+    assert_eq!(source.matches(".fallback_service(").count(), 1);
+    assert!(source.contains(".fallback_service(layers.service(service))"));
+    let fork = include_str!("../../src/http/fork.rs");
+    assert!(fork.contains("match access_of(request.uri().path())"));
     let of = |access| {
         let routes = ROUTES.iter().filter(move |route| route.access == access);
         routes.map(|route| route.path).collect::<Vec<_>>()
@@ -206,7 +211,14 @@ fn a_route_can_only_be_added_through_the_table() {
     assert_eq!(of(Access::Principal), ["/mcp"]);
     assert_eq!(
         of(Access::Page),
-        ["/authorize", "/account", "/style.css", "/logo"]
+        [
+            "/authorize",
+            "/account",
+            "/connect/callback/{*upstream}",
+            "/connect/{*handle}",
+            "/style.css",
+            "/logo"
+        ]
     );
     let documents = ["/.well-known/{*document}", "/mcp/.well-known/{*document}"];
     assert_eq!(of(Access::Document), documents);

@@ -198,7 +198,7 @@ async fn a_revocation_is_not_queued_under_a_key_that_was_replaced(fixture: &Fixt
     let label = Label::default_label();
     let deleted = site
         .store
-        .delete_credential(&own(), tenant, &label, Some(&revocation), &stamp)
+        .delete_credential(&own(), tenant, &label, Some((&revocation, 1)), &stamp)
         .await;
     assert_eq!(deleted, Err(StoreError::Conflict));
     assert_eq!(site.store.due_revocations(stamp.at).await.unwrap(), []);

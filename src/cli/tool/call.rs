@@ -60,7 +60,8 @@ pub async fn run(desk: &Desk, args: CallArgs) -> Result<(), Failure> {
                 Some(configured) => Arc::clone(configured),
                 None => stored(&opened.vault, upstream).await?,
             };
-            let bought = buy_once(minted, &secret, &desk.clock).await;
+            let bought =
+                buy_once(OperatorAct::at_command_line(), minted, &secret, &desk.clock).await;
             Some(bought.map_err(Failure::failed)?)
         }
         Source::Account(_) => {

@@ -35,7 +35,7 @@ fn planted_secrets_are_never_repeated() {
                 Err(error) => format!("{error} {error:?}"),
             };
             // Names of tools, variables and files are names: they may be repeated.
-            let is_name = ["name", "env", "path", "id", "view"];
+            let is_name = ["name", "env", "file", "path", "id", "view"];
             let key = head[..at]
                 .rsplit([' ', '{', '\n'])
                 .next()
