@@ -55,6 +55,9 @@ const REMEMBERED: usize = 32_768;
 /// How many data keys are.
 const KEYS_KEPT: usize = 10_000;
 
+/// How many eras' answers are.
+const ERAS_KEPT: usize = 8;
+
 /// How long a caller waits for one that is not.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -90,6 +93,8 @@ pub struct Vault {
     generations: Cache<CredentialId, u64>,
     /// Has the operator stopped all opening? See [`stop`].
     stop: AtomicU64,
+    /// The answers of the last eras, so that one caller asks for all.
+    asked: Cache<u64, u64>,
 }
 
 /// What one tenant has for one upstream; nothing is an answer too.
@@ -121,6 +126,7 @@ impl Vault {
             era: AtomicU64::new(0),
             generations: Cache::new(REMEMBERED),
             stop: AtomicU64::new(stop::UNKNOWN),
+            asked: Cache::new(ERAS_KEPT),
             store,
             keyring,
             clock,

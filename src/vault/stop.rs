@@ -27,7 +27,13 @@ impl Vault {
         let state = if word >> STATE_BITS == era && heard != UNKNOWN {
             heard
         } else {
-            Box::pin(self.ask_whether_stopped(era)).await?
+            // One caller asks; the others wait for it, and take over when it goes away.
+            let asking = self
+                .asked
+                .get_or_insert_async(&era, self.ask_whether_stopped());
+            let state = Box::pin(asking).await?;
+            self.stop.store(era << STATE_BITS | state, Ordering::SeqCst);
+            state
         };
         if state == STOPPED {
             self.opened.clear();
@@ -37,13 +43,11 @@ impl Vault {
         Ok(())
     }
 
-    async fn ask_whether_stopped(&self, era: u64) -> Result<u64, VaultError> {
-        let state = match self.store.vault_sealed().await? {
+    async fn ask_whether_stopped(&self) -> Result<u64, VaultError> {
+        Ok(match self.store.vault_sealed().await? {
             Some(_) => STOPPED,
             None => OPEN,
-        };
-        self.stop.store(era << STATE_BITS | state, Ordering::SeqCst);
-        Ok(state)
+        })
     }
 
     /// Since when the operator has stopped all opening, as the store says.

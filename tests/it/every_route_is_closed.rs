@@ -190,12 +190,7 @@ fn a_route_can_only_be_added_through_the_table() {
     let source = include_str!("../../src/http/router.rs");
     assert_eq!(source.matches(".route(").count(), 1);
     assert!(source.contains("others.route(route.path, "));
-    for other in [
-        ".nest(",
-        ".merge(",
-        ".route_service(",
-        ".nest_service(",
-    ] {
+    for other in [".nest(", ".merge(", ".route_service(", ".nest_service("] {
         assert!(!source.contains(other), "{other}");
     }
     // The whole stack hangs on the one fallback; the connector's part of it is told apart by the

@@ -146,27 +146,6 @@ async fn f_03_a_server_that_hangs() {
     comes_and_goes("freeze", "thaw").await;
 }
 
-/// A start is refused in words, so that whoever supervises the process starts it again; it is
-/// not a gateway that would let nobody in.
-#[tokio::test(flavor = "multi_thread")]
-async fn f_21_a_start_without_the_database_is_refused_and_said_so() {
-    let (upstream, mut database) = (Upstream::start().await, Private::start());
-    let operator = Operator::of(&upstream, Some(&database.url()), plans);
-    database.order("stop");
-    let since = Instant::now();
-    let mut refused = operator.start();
-    assert_eq!(refused.ended().await, Some(1));
-    let (said, took) = (refused.stderr(), since.elapsed());
-    println!("refused to start after {took:?}: {said}");
-    assert!(said.contains("database is unavailable"), "{said}");
-    assert!(said.contains("fix:"), "{said}");
-    assert!(!said.contains("postgres://"), "{said}");
-    assert!(took < ANSWER + Duration::from_secs(1), "{took:?}");
-    database.order("start");
-    let mut gateway = operator.serve().await;
-    assert_eq!(gateway.stop().await, Some(0));
-}
-
 /// Another process keeps the write lock: reading goes on, what must be counted is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn f_07_a_database_that_cannot_be_written_lets_no_uncounted_call_out() {

@@ -64,8 +64,8 @@ fn presets_have_the_quirks_of_their_providers() {
     );
     assert_eq!(google.authorize_parameters["access_type"], "offline");
     // Its tokens would hold what was granted for other upstreams too.
-    let adds = google.authorize_parameters.get("include_granted_scopes");
-    assert_eq!(adds, None);
+    let included = google.authorize_parameters.get("include_granted_scopes");
+    assert_eq!(included, None);
     assert_eq!(google.pkce, Pkce::S256);
     let ads = google.scope("https://www.googleapis.com/auth/adwords");
     assert_eq!(ads.unwrap().access, Access::Write);

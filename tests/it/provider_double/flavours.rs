@@ -298,10 +298,11 @@ async fn the_gateway_reads_each_double_as_a_provider() {
     let path = folder.path().join("wicketgate.yaml");
     std::fs::write(
         &path,
-        format!("keys: [{{ id: k, env: KEY }}]\nproviders:\n{providers}"),
+        format!("keys: [{{ id: k, file: key }}]\nproviders:\n{providers}"),
     )
     .unwrap();
-    let loaded = load(&path, &Environment::from_map([("KEY", "x")])).unwrap();
+    std::fs::write(folder.path().join("key"), "x").unwrap();
+    let loaded = load(&path, &Environment::from_map([("NONE", "")])).unwrap();
     assert_eq!(loaded.warnings, []);
     for (name, origin) in ["google", "meta", "amazon", "github"]
         .into_iter()
