@@ -1,8 +1,12 @@
 //! Values that must not leave the process by accident.
 
+mod json;
+
 use std::fmt;
 
 use zeroize::Zeroize;
+
+pub use self::json::{SecretJson, wipe};
 
 /// A secret: wiped when dropped, printed as dots, never cloned or serialised.
 ///

@@ -4,6 +4,7 @@
 mod auth;
 mod base_url;
 mod branding;
+mod credential;
 mod gateway;
 mod header;
 mod issuer;

@@ -68,6 +68,9 @@ pub struct SigV4Config {
     pub service: String,
     /// The access key's id, which is no secret: `AKIA…`.
     pub access_key_id: String,
+    /// The session token that belongs to a temporary access key.
+    #[serde(default)]
+    pub session_token: Option<SecretSource>,
 }
 
 /// How a client shows its secret at a token endpoint (RFC 6749 section 2.3.1).

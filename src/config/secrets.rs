@@ -59,7 +59,7 @@ pub fn resolve_secret(
 pub struct UpstreamSecrets {
     /// `credential.value`
     pub value: Option<SecretString>,
-    /// The client's secret at a provider, of the credential's kind.
+    /// What the kind needs besides: the client's secret at a provider, or a session token.
     pub client: Option<SecretString>,
 }
 
@@ -114,7 +114,8 @@ pub fn configured_secrets(
     }
 }
 
-/// Where the client's secret is, in kinds that have one beside the credential's own.
+/// Where the second secret is, in kinds that have one beside the credential's own: that of a client,
+/// or a session token.
 pub fn client_secret(credential: &CredentialConfig) -> (Option<&SecretSource>, &'static str) {
     if let Some(account) = &credential.account {
         (account.client_secret.as_ref(), "account.client_secret")
@@ -123,6 +124,8 @@ pub fn client_secret(credential: &CredentialConfig) -> (Option<&SecretSource>, &
             Some(&amazon.client_secret),
             "login_with_amazon.client_secret",
         )
+    } else if let Some(sigv4) = &credential.sigv4 {
+        (sigv4.session_token.as_ref(), "sigv4.session_token")
     } else {
         (None, "")
     }

@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{
     KeyProvider, KeySetupError, KmsError,
@@ -24,7 +25,7 @@ use crate::{
         sigv4::{Signable, Signer},
     },
     entropy::SharedEntropy,
-    secret::{SecretBytes, SecretString},
+    secret::{SecretBytes, SecretJson, SecretString, wipe},
 };
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -91,8 +92,9 @@ impl AwsKms {
     }
 
     /// One signature serves every try: all are made within a deadline shorter than it holds.
-    async fn ask(&self, target: &'static str, body: &Value) -> Result<Value, KmsError> {
-        let mut request = post(self.endpoint.clone(), body);
+    async fn ask(&self, target: &'static str, body: SecretJson) -> Result<SecretJson, KmsError> {
+        let mut request = post(self.endpoint.clone(), &body);
+        drop(body);
         let headers = &mut request.headers;
         headers.insert(CONTENT_TYPE, JSON);
         headers.insert(TARGET, HeaderValue::from_static(target));
@@ -114,7 +116,11 @@ impl AwsKms {
             .map_err(|_| KmsError::Refused("the request cannot be signed"))?
             .put_on(&mut request.headers);
         let busy = |answer: &Answer| fault(&answer.json()) == "ThrottlingException";
-        let answer = self.line.ask(&request, Line::deadline(), busy).await?;
+        let answer = self.line.ask(&request, Line::deadline(), busy).await;
+        if let Some(body) = request.body.take() {
+            wipe(body);
+        }
+        let answer = answer?;
         if answer.status.is_success() {
             Ok(answer.json())
         } else {
@@ -140,12 +146,13 @@ impl KeyProvider for AwsKms {
         plaintext: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
         Box::pin(async move {
-            let body = json!({
+            let plaintext = Zeroizing::new(BASE64.encode(plaintext));
+            let body = SecretJson::new(json!({
                 "KeyId": self.key_id,
-                "Plaintext": BASE64.encode(plaintext),
+                "Plaintext": *plaintext,
                 "EncryptionContext": pairs(context),
-            });
-            let answer = self.ask("TrentService.Encrypt", &body).await?;
+            }));
+            let answer = self.ask("TrentService.Encrypt", body).await?;
             bytes(&answer["CiphertextBlob"])
         })
     }
@@ -157,12 +164,12 @@ impl KeyProvider for AwsKms {
     ) -> BoxFuture<'a, Result<SecretBytes, KmsError>> {
         Box::pin(async move {
             // With its id, so that no other key of the account can stand in for it.
-            let body = json!({
+            let body = SecretJson::new(json!({
                 "KeyId": self.key_id,
                 "CiphertextBlob": BASE64.encode(wrapped),
                 "EncryptionContext": pairs(context),
-            });
-            let answer = self.ask("TrentService.Decrypt", &body).await?;
+            }));
+            let answer = self.ask("TrentService.Decrypt", body).await?;
             bytes(&answer["Plaintext"]).map(SecretBytes::new)
         })
     }

@@ -13,7 +13,9 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header::AUTHORIZATION};
 use ipnet::IpNet;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use url::Url;
+use zeroize::Zeroizing;
 
 use self::{crc32c::crc32c, token::Tokens};
 use super::{
@@ -23,8 +25,9 @@ use super::{
 use crate::{
     clock::SharedClock,
     crypto::Context,
+    egress::EgressRequest,
     entropy::SharedEntropy,
-    secret::{SecretBytes, SecretString},
+    secret::{SecretBytes, SecretJson, SecretString, wipe},
 };
 
 /// Where the service is unless told otherwise.
@@ -86,15 +89,28 @@ impl GcpKms {
         })
     }
 
-    async fn ask(&self, url: &Url, body: &Value) -> Result<Answer, KmsError> {
+    async fn ask(&self, url: &Url, body: SecretJson) -> Result<Answer, KmsError> {
         let deadline = Line::deadline();
-        let mut request = post(url.clone(), body);
+        let mut request = post(url.clone(), &body);
+        drop(body);
+        let answer = self.send(&mut request, deadline).await;
+        if let Some(body) = request.body.take() {
+            wipe(body);
+        }
+        answer
+    }
+
+    async fn send(
+        &self,
+        request: &mut EgressRequest,
+        deadline: Instant,
+    ) -> Result<Answer, KmsError> {
         let mut tries = 0;
         loop {
             tries += 1;
             let bearer: HeaderValue = self.tokens.bearer(deadline).await?;
             request.headers.insert(AUTHORIZATION, bearer);
-            let answer = self.line.ask(&request, deadline, |_| false).await?;
+            let answer = self.line.ask(request, deadline, |_| false).await?;
             // A token that was ended early: once more with another.
             if answer.status.as_u16() != 401 || tries > 1 {
                 return Ok(answer);
@@ -122,13 +138,14 @@ impl KeyProvider for GcpKms {
     ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
         Box::pin(async move {
             let place = context.canonical();
-            let body = json!({
-                "plaintext": BASE64.encode(plaintext),
+            let text = Zeroizing::new(BASE64.encode(plaintext));
+            let body = SecretJson::new(json!({
+                "plaintext": *text,
                 "plaintextCrc32c": crc32c(plaintext).to_string(),
                 "additionalAuthenticatedData": BASE64.encode(&place),
                 "additionalAuthenticatedDataCrc32c": crc32c(&place).to_string(),
-            });
-            let answer = self.ask(&self.encrypt, &body).await?;
+            }));
+            let answer = self.ask(&self.encrypt, body).await?;
             let json = answer.json();
             if !answer.status.is_success() {
                 return Err(refusal(&answer, &json));
@@ -150,13 +167,13 @@ impl KeyProvider for GcpKms {
     ) -> BoxFuture<'a, Result<SecretBytes, KmsError>> {
         Box::pin(async move {
             let place = context.canonical();
-            let body = json!({
+            let body = SecretJson::new(json!({
                 "ciphertext": BASE64.encode(wrapped),
                 "ciphertextCrc32c": crc32c(wrapped).to_string(),
                 "additionalAuthenticatedData": BASE64.encode(&place),
                 "additionalAuthenticatedDataCrc32c": crc32c(&place).to_string(),
-            });
-            let answer = self.ask(&self.decrypt, &body).await?;
+            }));
+            let answer = self.ask(&self.decrypt, body).await?;
             let json = answer.json();
             if !answer.status.is_success() {
                 return Err(match (answer.status.as_u16(), status(&json)) {
@@ -172,13 +189,13 @@ impl KeyProvider for GcpKms {
 /// Bytes of an answer that are the ones that were sent.
 fn checked(json: &Value, bytes: &str, sum: &str) -> Result<Vec<u8>, KmsError> {
     let text = json[bytes].as_str().ok_or(UNREADABLE)?;
-    let bytes = BASE64.decode(text.as_bytes()).map_err(|_| UNREADABLE)?;
+    let mut bytes = Zeroizing::new(BASE64.decode(text.as_bytes()).map_err(|_| UNREADABLE)?);
     let told = match json[sum].as_str() {
         Some(text) => text.parse().ok(),
         None => json[sum].as_u64(),
     };
     if told == Some(u64::from(crc32c(&bytes))) {
-        Ok(bytes)
+        Ok(std::mem::take(&mut *bytes))
     } else {
         Err(DAMAGED)
     }

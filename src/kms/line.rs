@@ -17,7 +17,7 @@ use crate::{
         read_body,
     },
     entropy::SharedEntropy,
-    secret::SecretString,
+    secret::{SecretBytes, SecretJson, SecretString, wipe},
 };
 
 /// Longest time for one wrapping or unwrapping, all tries together.
@@ -52,16 +52,17 @@ pub(super) struct Line {
     entropy: SharedEntropy,
 }
 
-/// What a key service answered.
+/// What a key service answered: the body may hold a key. It is copied as soon as it is whole, and the
+/// buffer that it came in wiped where it is ours alone; the connection's own buffer is not ours.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    body: Bytes,
+    body: SecretBytes,
 }
 
 impl Answer {
     /// The body as JSON; null when it is none.
-    pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
+    pub(super) fn json(&self) -> SecretJson {
+        SecretJson::parse(self.body.expose())
     }
 }
 
@@ -127,7 +128,9 @@ impl Line {
         let response = sent.unwrap_or(Err(EgressError::Deadline))?;
         let status = response.status();
         let body = read_body(response, MOST_BYTES, LONGEST, deadline).await?;
-        Ok(Answer { status, body })
+        let copy = SecretBytes::new(body.to_vec());
+        wipe(body);
+        Ok(Answer { status, body: copy })
     }
 
     /// Between half of the doubled pause and the whole.

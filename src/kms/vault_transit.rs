@@ -12,6 +12,7 @@ use http::{HeaderName, HeaderValue};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use url::Url;
+use zeroize::Zeroizing;
 
 use super::{
     KeyProvider, KeySetupError, KmsError,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     crypto::Context,
     entropy::SharedEntropy,
-    secret::{SecretBytes, SecretString},
+    secret::{SecretBytes, SecretJson, SecretString, wipe},
 };
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -72,15 +73,20 @@ impl VaultTransit {
         })
     }
 
-    async fn ask(&self, url: &Url, body: &Value) -> Result<Answer, KmsError> {
-        let mut request = post(url.clone(), body);
+    async fn ask(&self, url: &Url, body: SecretJson) -> Result<Answer, KmsError> {
+        let mut request = post(url.clone(), &body);
+        drop(body);
         request.headers.insert(TOKEN, self.token.clone());
         if let Some(namespace) = &self.namespace {
             request.headers.insert(NAMESPACE, namespace.clone());
         }
         // 412: a replica that has not caught up.
         let busy = |answer: &Answer| answer.status.as_u16() == 412;
-        self.line.ask(&request, Line::deadline(), busy).await
+        let answer = self.line.ask(&request, Line::deadline(), busy).await;
+        if let Some(body) = request.body.take() {
+            wipe(body);
+        }
+        answer
     }
 }
 
@@ -101,11 +107,12 @@ impl KeyProvider for VaultTransit {
         plaintext: &'a [u8],
     ) -> BoxFuture<'a, Result<Vec<u8>, KmsError>> {
         Box::pin(async move {
-            let body = json!({
-                "plaintext": BASE64.encode(plaintext),
+            let plaintext = Zeroizing::new(BASE64.encode(plaintext));
+            let body = SecretJson::new(json!({
+                "plaintext": *plaintext,
                 "associated_data": BASE64.encode(&context.canonical()),
-            });
-            let answer = self.ask(&self.encrypt, &body).await?;
+            }));
+            let answer = self.ask(&self.encrypt, body).await?;
             if !answer.status.is_success() {
                 return Err(refusal(&answer));
             }
@@ -127,11 +134,11 @@ impl KeyProvider for VaultTransit {
             if !text.starts_with("vault:v") {
                 return Err(KmsError::DoesNotOpen);
             }
-            let body = json!({
+            let body = SecretJson::new(json!({
                 "ciphertext": text,
                 "associated_data": BASE64.encode(&context.canonical()),
-            });
-            let answer = self.ask(&self.decrypt, &body).await?;
+            }));
+            let answer = self.ask(&self.decrypt, body).await?;
             if !answer.status.is_success() {
                 return Err(refusal(&answer));
             }

@@ -87,8 +87,8 @@ trait Attach: Send + Sync {
 pub struct Given<'a> {
     /// `credential:`
     pub config: &'a CredentialConfig,
-    /// The client's secret, in kinds that have one beside the credential's own. None where nothing
-    /// will be sent.
+    /// The second secret of kinds that have one beside the credential's own: a client's, or a session
+    /// token. None where nothing will be sent.
     pub client_secret: Option<&'a SecretString>,
     /// The header that the provider of connected accounts has its tokens sent in.
     pub provider_header: Option<&'a str>,

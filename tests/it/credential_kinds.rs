@@ -1,6 +1,7 @@
 //! Credentials whose secret is never sent to the API: signatures, and tokens that are bought.
 
 mod sigv4;
+mod stored;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

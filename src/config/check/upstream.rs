@@ -1,14 +1,14 @@
-//! One upstream: its address, credential and times.
+//! One upstream: its address, limits and times.
 
 use std::collections::HashMap;
 
 use super::{
     super::{
-        Config, CredentialConfig, Span,
+        Config, Span,
         findings::{Findings, Spot},
         rest::RestConfig,
     },
-    Scope, base_url, header, scopes, secret, tool, visible,
+    Scope, base_url, credential, scopes, tool, visible,
 };
 
 /// Most attempts after the first.
@@ -56,9 +56,7 @@ fn check(
     findings: &mut Findings,
 ) {
     base_url::check(rest, at, findings);
-    if let Some(wanted) = &rest.credential {
-        credential(wanted, scope, &at.key("credential"), findings);
-    }
+    credential::check(rest, config, scope, at, findings);
     if rest.limit.is_none() {
         findings.warning(
             at,
@@ -105,58 +103,5 @@ pub(super) fn timeout(span: Span, config: &Config, at: &Spot<'_>, findings: &mut
             "longer than `limits.call_timeout`",
             "shorten it, or raise `limits.call_timeout`",
         );
-    }
-}
-
-fn credential(
-    wanted: &CredentialConfig,
-    scope: &Scope<'_>,
-    at: &Spot<'_>,
-    findings: &mut Findings,
-) {
-    let kinds = [
-        wanted.header.is_some(),
-        wanted.query.is_some(),
-        wanted.bearer.is_some(),
-        wanted.basic.is_some(),
-        wanted.sigv4.is_some(),
-        wanted.client_credentials.is_some(),
-        wanted.service_account.is_some(),
-        wanted.login_with_amazon.is_some(),
-        wanted.account.is_some(),
-    ];
-    let kinds = kinds.into_iter().filter(|there| *there).count();
-    if kinds != 1 {
-        findings.error(
-            at,
-            "a credential needs exactly one kind, such as `header` or `account`",
-            "keep one of them",
-        );
-    }
-    if let Some(fault) = wanted.header.as_deref().and_then(header::credential_fault) {
-        findings.error(
-            &at.key("header"),
-            fault,
-            "name the header that the API reads",
-        );
-    }
-    let odd = |c: char| c.is_control() || c.is_whitespace();
-    if (wanted.query.as_ref()).is_some_and(|name| name.is_empty() || name.contains(odd)) {
-        findings.error(
-            &at.key("query"),
-            "not a parameter name",
-            "write its name alone",
-        );
-    }
-    let odd = |c: char| c == ':' || c.is_control();
-    if (wanted.basic.as_ref()).is_some_and(|basic| basic.username.contains(odd)) {
-        findings.error(
-            &at.key("basic").key("username"),
-            "a user name has no colon and no control character (RFC 7617)",
-            "remove it",
-        );
-    }
-    if let Some(value) = &wanted.value {
-        secret(value, &at.key("value"), scope, findings);
     }
 }

@@ -1,6 +1,7 @@
 //! Broken configurations: each names its file, its line and what is wrong, and repeats no value.
 
 mod access;
+mod credentials;
 mod keys;
 mod providers;
 mod scopes;

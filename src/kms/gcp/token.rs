@@ -18,6 +18,7 @@ use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
+use zeroize::Zeroizing;
 
 use super::{GcpIdentity, METADATA};
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
         KeySetupError, KmsError,
         line::{Line, below},
     },
-    secret::SecretString,
+    secret::{SecretJson, SecretString},
 };
 
 /// The only thing that is asked for.
@@ -133,7 +134,8 @@ impl Tokens {
         }
         let json = answer.json();
         let token = json["access_token"].as_str().ok_or(UNREADABLE)?;
-        let bearer = HeaderValue::from_str(&format!("Bearer {token}"));
+        let bearer = Zeroizing::new(format!("Bearer {token}"));
+        let bearer = HeaderValue::from_str(&bearer);
         let mut bearer = bearer.map_err(|_| UNREADABLE)?;
         bearer.set_sensitive(true);
         let lifetime = Duration::from_secs(json["expires_in"].as_u64().unwrap_or(0));
@@ -148,7 +150,7 @@ impl Tokens {
 impl Account {
     /// From the JSON key file.
     fn read(text: &SecretString) -> Option<Self> {
-        let json: Value = serde_json::from_str(text.expose()).ok()?;
+        let json = SecretJson::parse(text.expose().as_bytes());
         let field = |name: &str| json[name].as_str();
         let der = PrivatePkcs8KeyDer::from_pem_slice(field("private_key")?.as_bytes()).ok()?;
         Some(Self {

@@ -4,12 +4,13 @@ use http::{HeaderName, header::AUTHORIZATION};
 
 use super::{
     Attach, CredentialFault, Given, Kind, Kinds, MASK, OpenedCredential, Preview, SecretFault,
-    UpstreamError, visible,
+    UpstreamError, echo, visible,
 };
 use crate::{
     clock::Timestamp,
     config::credential::SigV4Config,
     crypto::sigv4::{Signable, Signer},
+    secret::SecretString,
     upstream::request::FilledRequest,
 };
 
@@ -22,7 +23,11 @@ static FIELDS: [HeaderName; 4] = [
 ];
 
 /// Region, service and the public half of the key.
-struct SigV4(SigV4Config);
+struct SigV4 {
+    config: SigV4Config,
+    /// Of a temporary access key.
+    session: Option<SecretString>,
+}
 
 /// `credential.sigv4`
 pub(super) fn read(given: &Given<'_>) -> Kinds {
@@ -33,7 +38,11 @@ pub(super) fn read(given: &Given<'_>) -> Kinds {
     };
     let parts = [&config.region, &config.service, &config.access_key_id];
     Some(if parts.into_iter().all(|part| fits(part)) {
-        Ok(Kind::new(SigV4(config.clone())))
+        let session = given.client_secret;
+        Ok(Kind::new(SigV4 {
+            config: config.clone(),
+            session: session.map(|token| SecretString::new(token.expose().clone())),
+        }))
     } else {
         Err(CredentialFault(
             "`region`, `service` and `access_key_id` are letters, digits and `-`",
@@ -50,11 +59,11 @@ impl Attach for SigV4 {
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
         let signer = Signer {
-            access_key_id: &self.0.access_key_id,
+            access_key_id: &self.config.access_key_id,
             secret_key: visible(credential)?,
-            session_token: None,
-            region: &self.0.region,
-            service: &self.0.service,
+            session_token: self.session.as_ref().map(|token| token.expose().as_bytes()),
+            region: &self.config.region,
+            service: &self.config.service,
         };
         let signable = Signable {
             method: &request.method,
@@ -67,6 +76,13 @@ impl Attach for SigV4 {
             .map_err(|_| UpstreamError::CredentialUnusable)?;
         signature.put_on(&mut request.headers);
         Ok(())
+    }
+
+    fn form_is_in(&self, answer: &[u8], _: &[u8]) -> bool {
+        self.session.as_ref().is_some_and(|token| {
+            let token = token.expose().as_bytes();
+            echo::is_sought(token) && echo::repeats(answer, token)
+        })
     }
 
     fn doubt(&self, secret: &str) -> Option<SecretFault> {
@@ -85,8 +101,12 @@ impl Attach for SigV4 {
         let name = AUTHORIZATION.as_str().to_owned();
         let value = format!(
             "AWS4-HMAC-SHA256 Credential={}/{MASK}/{}/{}/aws4_request, Signature={MASK}",
-            self.0.access_key_id, self.0.region, self.0.service
+            self.config.access_key_id, self.config.region, self.config.service
         );
         preview.headers.push((name, value));
+        if self.config.session_token.is_some() {
+            let name = "x-amz-security-token".to_owned();
+            preview.headers.push((name, MASK.to_owned()));
+        }
     }
 }
