@@ -1,6 +1,9 @@
 //! JSON that holds secrets: its texts are wiped when it is dropped. Refuses nothing and prints nothing.
 
-use std::{fmt, ops::Deref};
+use std::{
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -29,6 +32,12 @@ impl Deref for SecretJson {
 
     fn deref(&self) -> &Value {
         &self.0
+    }
+}
+
+impl DerefMut for SecretJson {
+    fn deref_mut(&mut self) -> &mut Value {
+        &mut self.0
     }
 }
 

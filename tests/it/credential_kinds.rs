@@ -1,5 +1,6 @@
 //! Credentials whose secret is never sent to the API: signatures, and tokens that are bought.
 
+mod reload;
 mod sigv4;
 mod stored;
 

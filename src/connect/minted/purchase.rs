@@ -20,7 +20,7 @@ use super::super::{
 use crate::{
     config::credential::ShownBy,
     egress::EgressClient,
-    secret::SecretString,
+    secret::{SecretBytes, SecretJson, SecretString},
     upstream::{
         Minted,
         credential::mint::{Client, Grant, Order},
@@ -111,7 +111,8 @@ async fn by_assertion(
     question.body = Some(Bytes::from(form));
     let reply = question.ask(egress).await?;
     let unreadable = |_| TokenError::Unavailable(AskFault::Unreadable);
-    let body = reply.body.expose();
+    let body = readable(reply.body);
+    let body = body.expose();
     if reply.status.is_success() {
         return serde_json::from_slice(body).map_err(unreadable);
     }
@@ -127,9 +128,49 @@ async fn post(egress: EgressClient, request: HttpRequest) -> Result<HttpResponse
     question.headers = head.headers;
     question.body = Some(Bytes::from(body));
     let reply = question.ask(&egress).await?;
-    let mut response = http::Response::new(reply.body.expose().clone());
+    // `oauth2` does not wipe what it reads; it is dropped as soon as it is read.
+    let body = readable(reply.body);
+    let mut response = http::Response::new(body.expose().clone());
     *response.status_mut() = reply.status;
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, json);
     Ok(response)
+}
+
+/// Some send the lifetime as text, where RFC 6749 section 5.1 has a number.
+fn readable(body: SecretBytes) -> SecretBytes {
+    let mut json = SecretJson::parse(body.expose());
+    let told = json["expires_in"].as_str();
+    let Some(seconds) = told.and_then(|text| text.parse::<u64>().ok()) else {
+        return body;
+    };
+    json["expires_in"] = seconds.into();
+    SecretBytes::new(json.to_string().into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> String {
+        let body = readable(SecretBytes::new(body.as_bytes().to_vec()));
+        String::from_utf8(body.expose().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_lifetime_may_be_text() {
+        let answer: BasicTokenResponse = serde_json::from_str(&read(
+            r#"{"access_token":"t","token_type":"bearer","expires_in":"3600"}"#,
+        ))
+        .unwrap();
+        assert_eq!(answer.expires_in(), Some(Duration::from_hours(1)));
+        for same in [
+            r#"{"expires_in":3600}"#,
+            r#"{"expires_in":"soon"}"#,
+            "[]",
+            "no",
+        ] {
+            assert_eq!(read(same), same);
+        }
+    }
 }

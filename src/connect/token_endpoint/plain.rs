@@ -7,7 +7,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::{config::provider::Provider, names::ScopeName, secret::SecretBytes};
+use crate::{
+    config::provider::Provider,
+    names::ScopeName,
+    secret::{SecretBytes, SecretJson},
+};
 
 /// An answer in the form of the RFC.
 pub(super) struct Plain {
@@ -18,7 +22,8 @@ pub(super) struct Plain {
 impl Plain {
     /// None for what is neither tokens nor an error.
     pub(super) fn of(provider: &Provider, status: StatusCode, body: &[u8]) -> Option<Self> {
-        let mut fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
+        let mut whole = SecretJson::parse(body);
+        let fields = whole.as_object_mut()?;
         if let Some(error) = fields.get("error") {
             return Some(Self {
                 status: StatusCode::BAD_REQUEST,
@@ -50,7 +55,7 @@ impl Plain {
         }
         Some(Self {
             status: StatusCode::OK,
-            body: text(&Value::Object(plain)),
+            body: text(&SecretJson::new(Value::Object(plain))),
         })
     }
 }

@@ -78,8 +78,7 @@ impl Site {
         let line = format!("license issue --name {name} --plan pro --json");
         let issued = self.operator.run(&line).done().json();
         let text = |name: &str| issued[name].as_str().unwrap().to_owned();
-        let id = issued["license"]["id"].as_str().or(issued["id"].as_str());
-        (id.unwrap().to_owned(), text("key"))
+        (text("id"), text("key"))
     }
 
     /// The account that the API saw in its last call.
