@@ -209,3 +209,34 @@ fn a_connected_account_is_sent_as_its_provider_wants_it() {
     let sent = put(&Kind::from_config(&given).unwrap().usage(), "token").unwrap();
     assert_eq!(sent.headers["x-amz-access-token"], "token");
 }
+
+#[test]
+fn a_session_token_is_sent_along_shown_masked_and_found_in_answers() {
+    let config = serde_json::from_value(json!({ "sigv4": {
+        "region": "us-east-1", "service": "service", "access_key_id": "ASIDEXAMPLE",
+        "session_token": { "env": "TOKEN" },
+    } }));
+    let token = SecretString::new("CANARY-session-token".to_owned());
+    let given = Given {
+        config: &config.unwrap(),
+        client_secret: Some(&token),
+        provider_header: None,
+    };
+    let kind = Kind::from_config(&given).unwrap().usage();
+    let sent = put(&kind, "secret").unwrap();
+    assert_eq!(sent.headers["x-amz-security-token"], "CANARY-session-token");
+    assert!(sent.headers["x-amz-security-token"].is_sensitive());
+    let shown = format!("{:?} {kind:?}", sent.headers);
+    assert!(!shown.contains("CANARY"), "{shown}");
+    let echo = br#"{"you":"CANARY-session-token"}"#;
+    assert!(kind.is_repeated_in(echo, &opened("another-secret")));
+    let mut preview = Preview {
+        method: String::new(),
+        url: String::new(),
+        headers: Vec::new(),
+        body: None,
+    };
+    kind.mark(&mut preview);
+    let masked = ("x-amz-security-token".to_owned(), "***".to_owned());
+    assert!(preview.headers.contains(&masked));
+}
