@@ -33,7 +33,7 @@ use crate::{
     crypto::{AccessToken, LicenseKey, LogKey, Pepper, TokenDigest},
     ids::LogRef,
     license::License,
-    store::{Store, StoreError},
+    store::{Looks, Store, StoreError},
     telemetry::metrics::Metrics,
 };
 
@@ -89,6 +89,8 @@ pub enum LicenseKeys {
 pub struct Authenticator {
     parts: AuthParts,
     remembered: Remembered,
+    /// Look-ups of license keys that are under way, each since everything was last forgotten.
+    looks: Looks<(TokenDigest, u64), Result<Option<Principal>, AuthError>>,
     /// When the store last told its epoch, in milliseconds of the monotonic clock.
     heard: AtomicI64,
     activity: Activity,
@@ -100,6 +102,7 @@ impl Authenticator {
         Self {
             parts,
             remembered: Remembered::new(),
+            looks: Looks::default(),
             heard: AtomicI64::new(i64::MIN),
             activity: Activity::default(),
         }
@@ -187,6 +190,18 @@ impl Authenticator {
 
     async fn ask(&self, digest: &TokenDigest) -> Result<Principal, AuthError> {
         let generation = self.remembered.generation();
+        let look = || Box::pin(self.look(digest, generation));
+        let found = self.looks.share((*digest, generation), look).await?;
+        found
+            .ok_or(AuthError::Refused)
+            .and_then(|principal| self.usable(principal))
+    }
+
+    async fn look(
+        &self,
+        digest: &TokenDigest,
+        generation: u64,
+    ) -> Result<Option<Principal>, AuthError> {
         self.parts.metrics.authentication_lookups.inc();
         let now = self.parts.clock.now();
         let found = self.parts.store.license_by_digest(digest, now).await;
@@ -195,9 +210,7 @@ impl Authenticator {
         let at = self.parts.clock.monotonic();
         self.remembered
             .put(digest, principal.clone(), at, generation);
-        principal
-            .ok_or(AuthError::Refused)
-            .and_then(|principal| self.usable(principal))
+        Ok(principal)
     }
 
     fn usable(&self, principal: Principal) -> Result<Principal, AuthError> {

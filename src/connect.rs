@@ -7,6 +7,7 @@ mod accounts;
 mod age;
 mod ask;
 pub mod consent;
+mod disowned;
 mod flights;
 pub mod link;
 pub mod minted;

@@ -13,6 +13,7 @@ mod grants;
 mod key_counts;
 mod keys;
 mod licenses;
+mod looks;
 mod migrate;
 mod open;
 mod prune;
@@ -45,6 +46,7 @@ pub use self::{
     key_counts::{KeyCounts, KeysInState},
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
+    looks::Looks,
     migrate::{MigrationReport, newest_schema},
     revocations::{RevocationOutcome, RevocationRecord},
     rotation::{Resealed, Sealing},

@@ -7,6 +7,7 @@ mod emergency;
 mod error;
 mod grant;
 mod inventory;
+mod late;
 mod long_work;
 mod open;
 mod roots;
@@ -45,7 +46,7 @@ use crate::{
     ids::{CredentialId, DataKeyId},
     kms::Keyring,
     names::UpstreamName,
-    store::{Store, Tenant},
+    store::{Looks, Store, Tenant},
     upstream::OpenedCredential,
 };
 
@@ -54,9 +55,6 @@ const REMEMBERED: usize = 32_768;
 
 /// How many data keys are.
 const KEYS_KEPT: usize = 10_000;
-
-/// How many eras' answers are.
-const ERAS_KEPT: usize = 8;
 
 /// How long a caller waits for one that is not.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -93,8 +91,8 @@ pub struct Vault {
     generations: Cache<CredentialId, u64>,
     /// Has the operator stopped all opening? See [`stop`].
     stop: AtomicU64,
-    /// The answers of the last eras, so that one caller asks for all.
-    asked: Cache<u64, u64>,
+    /// Who asks the store whether it is so, in which era.
+    asking: Looks<u64, Result<u64, VaultError>>,
 }
 
 /// What one tenant has for one upstream; nothing is an answer too.
@@ -126,7 +124,7 @@ impl Vault {
             era: AtomicU64::new(0),
             generations: Cache::new(REMEMBERED),
             stop: AtomicU64::new(stop::UNKNOWN),
-            asked: Cache::new(ERAS_KEPT),
+            asking: Looks::default(),
             store,
             keyring,
             clock,

@@ -78,7 +78,14 @@ impl Connections {
         if !flights.may_force(held.info.id, self.clock.monotonic()) {
             return Ok(None);
         }
-        let outcome = self.refresher.renew(&held, site).await;
+        let outcome = if Refresher::is_renewable(&held, site) {
+            self.refresher.renew(&held, site).await
+        } else if site.disowns(&refused.secret).await {
+            self.refresher.ended(&held).await
+        } else {
+            // One API that refuses it does not end a grant that nothing renews.
+            return Ok(None);
+        };
         self.outcome(wanted, outcome, site).map(Some)
     }
 

@@ -121,3 +121,48 @@ impl Question {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::egress::{EgressProfile, Scheme, install_tls_provider};
+
+    /// Time stands still while anything happens, and passes while nothing does.
+    #[tokio::test(start_paused = true)]
+    async fn c_10_an_answer_that_never_ends_is_given_up_in_ten_seconds() {
+        install_tls_provider();
+        for begins in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{ \"access_token\": \"ca",
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/token", listener.local_addr().unwrap());
+            let stalls = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.read(&mut [0; 1024]).await.unwrap();
+                stream.write_all(begins.as_bytes()).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+            let egress = EgressClient::for_upstream(&EgressProfile {
+                allow_special_use: vec!["127.0.0.0/8".parse().unwrap()],
+                ..EgressProfile::new(Scheme::Http)
+            });
+            let began = Instant::now();
+            let question = Question::new(Method::POST, Url::parse(&url).unwrap());
+            let fault = question.ask(&egress.unwrap()).await.err();
+            assert!(
+                matches!(fault, Some(AskFault::Late | AskFault::Egress(_))),
+                "{begins}: {fault:?}"
+            );
+            let took = began.elapsed();
+            assert!(took <= PATIENCE + Duration::from_millis(100), "{took:?}");
+            stalls.abort();
+        }
+    }
+}

@@ -35,6 +35,11 @@ const LAST_LOOK: Duration = Duration::from_millis(400);
 /// How long what a provider gave is tried to be stored.
 const STORING: Duration = Duration::from_mins(1);
 const LONGEST_STORE_PAUSE: Duration = Duration::from_secs(2);
+/// How long it is tried to note in the audit trail that it could not be.
+const NOTING: Duration = Duration::from_hours(1);
+
+/// Who stands in the audit trail.
+const ACTOR: &str = "gateway";
 
 /// Renews grants.
 pub(super) struct Refresher {
@@ -186,11 +191,11 @@ impl Refresher {
     }
 
     /// The provider no longer takes it, unless somebody else has renewed it meanwhile.
-    async fn ended(&self, held: &Held) -> Outcome {
+    pub(super) async fn ended(&self, held: &Held) -> Outcome {
         if let Some(outcome) = self.newer(held).await {
             return outcome;
         }
-        match self.vault.refused(held, "gateway").await {
+        match self.vault.refused(held, ACTOR).await {
             Ok(()) => {
                 tracing::warn!(credential = %held.info.id, upstream = %held.info.upstream,
                     "connection.ended");
@@ -207,7 +212,7 @@ impl Refresher {
         match self.vault.renewed(held, &new).await {
             Ok(GrantChange::Stored) => Outcome::Fresh(in_memory(held, &new, began)),
             Ok(GrantChange::Superseded) => {
-                let newer = self.newer(held).await;
+                let newer = self.superseded(held, &new).await;
                 newer.unwrap_or(Outcome::Failed(ObtainError::ProviderUnavailable))
             }
             Err(error) => {
@@ -224,13 +229,19 @@ impl Refresher {
     }
 
     async fn store_later(&self, held: &Held, new: &NewGrant) {
-        let give_up = Instant::now() + STORING;
+        let give_up = self.clock.monotonic().saturating_add(STORING);
         let mut pause = Duration::from_millis(250);
         let id = held.info.id;
-        while Instant::now() + pause < give_up {
+        loop {
             sleep(pause).await;
+            if self.clock.monotonic() >= give_up {
+                break;
+            }
             pause = (pause * 2).min(LONGEST_STORE_PAUSE);
-            if self.vault.renewed(held, new).await.is_ok() {
+            if let Ok(change) = self.vault.renewed(held, new).await {
+                if change == GrantChange::Superseded {
+                    self.superseded(held, new).await;
+                }
                 tracing::info!(credential = %id, "connection.stored_late");
                 self.flights.let_go(id);
                 return;
@@ -239,6 +250,33 @@ impl Refresher {
         self.metrics.grants_lost.inc();
         tracing::error!(credential = %id, upstream = %held.info.upstream, "connection.lost");
         self.flights.let_go(id);
+        self.note_lost(held).await;
+    }
+
+    /// Tells the audit trail as soon as it can be written.
+    async fn note_lost(&self, held: &Held) {
+        let give_up = self.clock.monotonic().saturating_add(NOTING);
+        while let Err(error) = self.vault.lost(held, ACTOR).await {
+            if self.clock.monotonic() >= give_up {
+                tracing::error!(credential = %held.info.id, %error, "connection.loss_not_noted");
+                return;
+            }
+            sleep(LONGEST_STORE_PAUSE).await;
+        }
+    }
+
+    /// Somebody else was faster. If the account was disconnected, the provider is to be told of what
+    /// it has just given: it may have ended what was queued for that. If it was connected anew, it is
+    /// not: some providers would end that too.
+    async fn superseded(&self, held: &Held, new: &NewGrant) -> Option<Outcome> {
+        let newer = self.newer(held).await;
+        if matches!(newer, Some(Outcome::Gone))
+            && let Err(error) = self.vault.revoke_late(held, new).await
+        {
+            tracing::error!(credential = %held.info.id, upstream = %held.info.upstream, %error,
+                "connection.not_revoked");
+        }
+        newer
     }
 }
 

@@ -112,7 +112,9 @@ impl AccountSite {
             Revocation::MetaPermissions(url) => {
                 Question::new(Method::DELETE, url.clone()).with_bearer(token)?
             }
-            Revocation::GithubGrant(url) => self.github_grant(url, token)?,
+            Revocation::GithubGrant(url) => {
+                self.of_github(Method::DELETE, url, "grant", token.expose())?
+            }
         };
         let reply = self.ask(question).await?;
         let body: Value = serde_json::from_slice(reply.body.expose()).unwrap_or_default();
@@ -162,13 +164,20 @@ impl AccountSite {
         Ok(question)
     }
 
-    fn github_grant(&self, url: &Url, token: &SecretString) -> Result<Question, AskFault> {
+    /// A question about a token to GitHub's API for apps.
+    pub(super) fn of_github(
+        &self,
+        method: Method,
+        url: &Url,
+        what: &str,
+        token: &str,
+    ) -> Result<Question, AskFault> {
         let mut url = url.clone();
         url.path_segments_mut()
             .map_err(|()| AskFault::Unreadable)?
             .pop_if_empty()
-            .extend([self.client_id.as_str(), "grant"]);
-        let mut question = Question::new(Method::DELETE, url);
+            .extend([self.client_id.as_str(), what]);
+        let mut question = Question::new(method, url);
         if let Some(secret) = &self.client_secret {
             let plain = format!("{}:{}", self.client_id, secret.expose());
             question.headers.insert(AUTHORIZATION, proof(plain)?);
@@ -177,7 +186,7 @@ impl AccountSite {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let accepted = HeaderValue::from_static("application/vnd.github+json");
         headers.insert(ACCEPT, accepted);
-        let body = json!({ "access_token": token.expose() });
+        let body = json!({ "access_token": token });
         question.body = Some(Bytes::from(body.to_string()));
         Ok(question)
     }

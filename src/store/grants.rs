@@ -10,7 +10,7 @@ use super::{
     credentials::{LOCK_KEY, place_credential},
     fenced_write, one,
     rows::stored,
-    run,
+    run, write,
 };
 use crate::{clock::Timestamp, ids::ReplicaId};
 
@@ -65,6 +65,16 @@ impl Store {
     ) -> Result<(), StoreError> {
         fenced_write!(self, Fence::Of(record.info.tenant), tx => {
             place_credential!(tx, record, Some(replaces));
+        })
+    }
+
+    /// Notes in the audit trail that a grant's provider rotated it and the store was away for too
+    /// long to keep what it gave.
+    pub async fn grant_lost(&self, info: &CredentialInfo, stamp: &Stamp) -> Result<(), StoreError> {
+        let detail = json!({ "upstream": info.upstream, "tenant": info.tenant.to_string(),
+            "label": info.label, "generation": info.generation });
+        write!(self, tx => {
+            record!(tx, stamp, "connection.lost", info.id.to_string(), detail);
         })
     }
 

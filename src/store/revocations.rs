@@ -1,7 +1,9 @@
 //! Grants that ended here and that their providers are still to be told about.
 
 use super::{
-    Store, StoreError, read,
+    Fence, Store, StoreError, Tenant,
+    credentials::LOCK_KEY,
+    fenced_write, one, read,
     rows::{Columns, stored},
     run, write,
 };
@@ -92,6 +94,18 @@ macro_rules! columns {
 pub(super) use columns;
 
 impl Store {
+    /// Queues one of a grant that is gone already. [`StoreError::Conflict`] when it is sealed under
+    /// a data key that no longer seals.
+    pub async fn queue_revocation(&self, record: &RevocationRecord) -> Result<(), StoreError> {
+        fenced_write!(self, Fence::Of(Tenant::Operator), tx => {
+            let (key, operator) = (record.data_key.to_string(), "operator");
+            if one!(tx, LOCK_KEY, key, operator).is_none() {
+                return Err(StoreError::Conflict);
+            }
+            queue!(tx, record);
+        })
+    }
+
     /// Revocations whose time has come, at most 20. Whoever tells a provider first moves `next` with
     /// [`Store::claim_revocation`], so that no two do.
     pub async fn due_revocations(

@@ -42,7 +42,7 @@ pub struct Rotated {
     pub verified: u64,
     /// The keys that nothing is sealed under any more.
     pub retired: Vec<DataKeyId>,
-    /// The rows that do not open; while there are some, no key is retired.
+    /// The rows that do not open; the keys of tenants who have some are not retired.
     pub faults: Faults,
 }
 
@@ -144,8 +144,31 @@ impl Vault {
         if rotated.faults.is_empty() {
             let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
             rotated.retired = self.store.retire_data_keys(whose, &stamp).await?;
+        } else if whose == Fence::Whole {
+            rotated.retired = self.retire_of_the_whole(actor).await?;
         }
         Ok(rotated)
+    }
+
+    /// One tenant's damage is no reason to keep the old keys of all others.
+    async fn retire_of_the_whole(&self, actor: &str) -> Result<Vec<DataKeyId>, VaultError> {
+        let (mut retired, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.store.sealing_keys(Fence::Whole, &after).await?;
+            let Some(last) = page.last() else {
+                return Ok(retired);
+            };
+            after = last.tenant.to_string();
+            for sealing in page.iter().filter(|sealing| sealing.older > 0) {
+                let whose = Fence::Of(sealing.tenant);
+                let mut verified = Verified::default();
+                self.verify_rows(whose, &mut verified, &|_| ()).await?;
+                if verified.faults.is_empty() {
+                    let stamp = Stamp::new(actor, &*self.clock, &*self.entropy);
+                    retired.extend(self.store.retire_data_keys(whose, &stamp).await?);
+                }
+            }
+        }
     }
 
     async fn reseal_credentials(

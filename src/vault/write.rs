@@ -273,22 +273,31 @@ impl Vault {
         let Some(token) = refresh.or(access) else {
             return Ok(None);
         };
+        Ok(Some(self.revocation(&held.info, token).await?))
+    }
+
+    /// What its provider is told about a grant.
+    pub(super) async fn revocation(
+        &self,
+        info: &CredentialInfo,
+        token: &[u8],
+    ) -> Result<RevocationRecord, VaultError> {
         let now = self.clock.now();
         let id = RevocationId::generate(now, &*self.entropy);
         let (data_key, key) = self.key_for(Tenant::Operator).await?;
         let row = id.to_string();
-        let place = place_of_revocation(&row, &held.info.upstream);
-        Ok(Some(RevocationRecord {
+        let place = place_of_revocation(&row, &info.upstream);
+        Ok(RevocationRecord {
             id,
-            subject: held.info.tenant.to_string(),
-            upstream: held.info.upstream.clone(),
+            subject: info.tenant.to_string(),
+            upstream: info.upstream.clone(),
             data_key,
             sealed: key.seal(&place, token, &*self.entropy),
             attempts: 0,
             next: now,
             created: now,
             expires: now.plus(TELLING),
-        }))
+        })
     }
 
     async fn put_anew(

@@ -1,6 +1,8 @@
 //! Accounts that licenses connect at providers: to the consent and back, and kept fresh ever after.
 
 mod consent;
+mod lost;
+mod processes;
 mod renewal;
 mod replicas;
 

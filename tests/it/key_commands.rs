@@ -33,6 +33,7 @@ async fn keys_are_shown_rotated_and_destroyed(fixture: &Fixture) {
     let mut site = KeySite::on(fixture).await;
     let operator = &site.operator;
     let shown = operator.run("key status").done();
+    assert!(shown.out.contains("not offered"), "{}", shown.out);
     assert!(
         shown.out.contains("CANARY") && shown.out.contains("test"),
         "{}",

@@ -1,5 +1,7 @@
 //! K-05: keys are rotated under load, and a rotation that was killed is finished by the next.
 
+mod one_run;
+
 use std::{
     process::{Child, Command, Stdio},
     sync::{

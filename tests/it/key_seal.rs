@@ -86,6 +86,8 @@ async fn k_08_a_seal_stops_all_replicas_and_configured_secrets_too() {
     let again = site.operator.run("seal --json").done().json();
     assert_eq!(again["changed"], false);
     assert!(site.status()["sealed_since"].is_string());
+    // The tests' own server is used as its superuser.
+    assert_eq!(site.status()["row_security"], "bypassed");
     let people = site.operator.run("key status").done();
     assert!(people.out.contains("sealed since"), "{}", people.out);
 

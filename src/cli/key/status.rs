@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     cli::{failure::Failure, license::expiry::minute, open::Desk, output},
     clock::Timestamp,
-    store::DataKeyState,
+    store::{DataKeyState, RowSecurity},
     vault::{Canary, Inventory, MasterKeyUse, inventory},
 };
 
@@ -26,8 +26,10 @@ pub async fn run(desk: &Desk, _: StatusArgs) -> Result<(), Failure> {
     let keyring = desk.keyring(&loaded.config)?;
     let store = desk.prepared(&loaded).await?;
     let found = inventory(&store, &keyring).await?;
+    let fence = store.row_security().await?;
     let warnings = warnings(&found, desk.clock.now());
-    desk.output.show(&machine(&found, &warnings), human(&found));
+    desk.output
+        .show(&machine(&found, fence, &warnings), human(&found, fence));
     for warning in &warnings {
         desk.output.note(format_args!("warning: {warning}"));
     }
@@ -53,7 +55,7 @@ const fn word(canary: Canary) -> &'static str {
     }
 }
 
-fn machine(found: &Inventory, warnings: &[String]) -> Value {
+fn machine(found: &Inventory, fence: RowSecurity, warnings: &[String]) -> Value {
     let keys = found.master_keys.iter().map(|key| {
         json!({ "id": key.id, "kind": key.kind, "active": key.active, "canary": word(key.canary),
             "since": key.since.map(|at| at.to_string()), "root_secrets": key.root_secrets,
@@ -66,10 +68,11 @@ fn machine(found: &Inventory, warnings: &[String]) -> Value {
     json!({ "master_keys": keys.collect::<Vec<_>>(), "data_keys": states.collect::<Vec<_>>(),
         "outdated": { "credentials": found.counts.outdated_credentials,
             "revocations": found.counts.outdated_revocations },
-        "sealed_since": found.sealed_since.map(|at| at.to_string()), "warnings": warnings })
+        "sealed_since": found.sealed_since.map(|at| at.to_string()),
+        "row_security": fence.as_str(), "warnings": warnings })
 }
 
-fn human(found: &Inventory) -> String {
+fn human(found: &Inventory, fence: RowSecurity) -> String {
     let keys = found.master_keys.iter().map(|key| {
         [
             key.id.clone(),
@@ -116,6 +119,10 @@ fn human(found: &Inventory) -> String {
             found.counts.outdated_revocations.to_string(),
         ],
         ["sealed since".to_owned(), since],
+        [
+            "row security of the database".to_owned(),
+            fence.as_str().replace('_', " "),
+        ],
     ]));
     text
 }

@@ -81,11 +81,11 @@ fn word(error: &Value) -> &'static str {
             }
             _ => OTHER,
         },
-        // Meta's numbers: 190 and 102 are tokens that are over; 101 an unknown app; 1 stands, besides
-        // other things, for a wrong app secret.
+        // Meta's numbers: 190 and 102 are tokens that are over; 101 is an unknown app. 1 and 2 are
+        // documented as trouble of its own that may pass, although 1 comes for a wrong app secret too.
         Value::Object(fields) => match fields.get("code").and_then(Value::as_i64) {
             Some(190 | 102) => "invalid_grant",
-            Some(1 | 101) => "invalid_client",
+            Some(101) => "invalid_client",
             _ => OTHER,
         },
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => OTHER,
@@ -176,7 +176,10 @@ mod tests {
                 r#"{"error":{"message":"m","type":"OAuthException","code":190}}"#,
                 "invalid_grant",
             ),
-            ("meta", 400, r#"{"error":{"code":1}}"#, "invalid_client"),
+            ("meta", 400, r#"{"error":{"code":101}}"#, "invalid_client"),
+            // Transient: the grant and the client stand.
+            ("meta", 500, r#"{"error":{"code":1}}"#, "invalid_request"),
+            ("meta", 400, r#"{"error":{"code":2}}"#, "invalid_request"),
             ("meta", 400, r#"{"error":{"code":4}}"#, "invalid_request"),
         ] {
             let expected = json!({ "error": word });

@@ -140,13 +140,24 @@ async fn a_row_that_does_not_open_keeps_its_key_and_is_named() {
     assert_eq!((fault.table, &fault.id), ("credentials", &id.to_string()));
     let verified = vault.verify(SILENT).await.unwrap();
     assert_eq!(verified.faults, rotated.faults);
+    // Nobody else's old key stays for it.
+    let other = secret("y");
+    vault.put(tenant(7), &ads(), &other, "cli").await.unwrap();
+    let theirs = world.store.credential(&ads(), tenant(7), &label()).await;
+    let theirs = theirs.unwrap().unwrap().data_key;
+    let rotated = vault.rotate(Fence::Whole, "cli", SILENT).await.unwrap();
+    assert_eq!(
+        (rotated.begun, rotated.resumed, rotated.faults.count),
+        (1, 1, 1)
+    );
+    assert_eq!(rotated.retired, [theirs]);
     // Once it is gone the next run finishes.
     vault
         .delete(Tenant::Operator, &ads(), &label(), "cli")
         .await
         .unwrap();
     let rotated = vault.rotate(Fence::Whole, "cli", SILENT).await.unwrap();
-    assert_eq!((rotated.resumed, rotated.retired.len()), (1, 1));
+    assert_eq!((rotated.resumed, rotated.retired.len()), (1, 2));
 }
 
 /// What renews a grant may come from its provider only once: a data key that is rotated at that

@@ -210,3 +210,37 @@ async fn nothing_beyond_the_ceiling_is_asked_for() {
     assert_eq!(begun.unwrap_err(), ConsentError::UnknownUpstream);
     assert_eq!(scene.provider.authorizations().len(), 0);
 }
+
+#[tokio::test]
+async fn c_05_who_withholds_three_times_is_not_sent_again() {
+    let scene = Scene::start(Flavour::Google).await;
+    scene.provider.knobs().consent = Consent::Only(vec![SCOPE.to_owned()]);
+    for shortfalls in 1..=3 {
+        if shortfalls > 1 {
+            let answer = scene.call("change").await;
+            assert!(answer.body.contains("/connect"), "{}", answer.body);
+        }
+        assert!(scene.connect(&[SCOPE, WIDER]).await.short);
+        assert_eq!(scene.stored().await.shortfalls, shortfalls);
+    }
+    for _ in 0..2 {
+        let answer = scene.call("change").await;
+        assert!(!succeeded(&answer));
+        assert!(!answer.body.contains("/connect"), "{}", answer.body);
+        assert!(answer.body.contains("did not grant"), "{}", answer.body);
+    }
+    assert!(succeeded(&scene.call("report").await), "what it may");
+    assert!(
+        scene
+            .api
+            .calls()
+            .iter()
+            .all(|call| call.path == "/api/report")
+    );
+    assert_eq!(scene.provider.authorizations().len(), 3);
+
+    scene.provider.knobs().consent = Consent::Grants;
+    assert!(!scene.connect(&[SCOPE, WIDER]).await.short);
+    assert_eq!(scene.stored().await.shortfalls, 0);
+    assert!(succeeded(&scene.call("change").await));
+}

@@ -81,6 +81,59 @@ async fn meta_tokens_are_exchanged_while_they_are_good() {
 }
 
 #[tokio::test]
+async fn amazon_tokens_are_renewed_with_the_same_refresh_token() {
+    let scene = Scene::start(Flavour::Amazon).await;
+    scene.connect(&[SCOPE]).await;
+    for renewals in 1..=3 {
+        scene.clock.advance(Duration::from_hours(1));
+        assert!(succeeded(&scene.call("report").await));
+        assert_eq!(scene.provider.count(REFRESH), renewals);
+        let stored = scene.stored().await;
+        assert_eq!(super::names(&stored.scopes), [SCOPE], "answers name none");
+    }
+    let requests = scene.provider.token_requests();
+    assert_eq!(requests[1].presented, requests[3].presented);
+    let mut tokens: Vec<_> = scene.api.calls().into_iter().map(|c| c.token).collect();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 3);
+    scene.provider.end_all_grants();
+    scene.clock.advance(Duration::from_hours(1));
+    assert!(!succeeded(&scene.call("report").await));
+    assert_eq!(scene.stored().await.state, CredentialState::NeedsReconnect);
+}
+
+/// Nothing renews them and nothing ends them but their owner: what one API says of one decides
+/// nothing, what GitHub says does.
+#[tokio::test]
+async fn github_tokens_last_until_github_says_otherwise() {
+    let scene = Scene::start(Flavour::Github).await;
+    scene.connect(&[SCOPE]).await;
+    scene.clock.advance(Duration::from_hours(24 * 365));
+    assert!(succeeded(&scene.call("report").await));
+
+    // An API that wants something else.
+    scene.api.reads("x-other");
+    assert!(!succeeded(&scene.call("report").await));
+    assert_eq!(scene.provider.checks(), [200]);
+    assert_eq!(scene.stored().await.state, CredentialState::Active);
+    // GitHub is not asked at each call.
+    assert!(!succeeded(&scene.call("report").await));
+    assert_eq!(scene.provider.checks(), [200]);
+
+    // Its owner removed the app in the settings.
+    scene.provider.end_all_grants();
+    scene.clock.advance(Duration::from_secs(11));
+    assert!(!succeeded(&scene.call("report").await));
+    assert_eq!(scene.provider.checks(), [200, 404]);
+    assert_eq!(scene.stored().await.state, CredentialState::NeedsReconnect);
+    let calls = scene.api.calls().len();
+    let answer = scene.call("report").await;
+    assert!(answer.body.contains("/connect"), "{}", answer.body);
+    assert_eq!(scene.api.calls().len(), calls);
+    assert_eq!(scene.provider.token_requests().len(), 1);
+}
+
+#[tokio::test]
 async fn a_token_that_the_api_refuses_is_renewed_once() {
     let scene = Scene::start(Flavour::Google).await;
     scene.connect(&[SCOPE]).await;

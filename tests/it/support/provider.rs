@@ -299,6 +299,11 @@ impl OauthProvider {
         self.shared.book().authorizations.clone()
     }
 
+    /// What was answered to questions about a token, in order.
+    pub(crate) fn checks(&self) -> Vec<u16> {
+        self.shared.book().checks.clone()
+    }
+
     /// The requests to end a grant, in order.
     pub(crate) fn endings(&self) -> Vec<Ending> {
         self.shared.book().endings.clone()
@@ -394,6 +399,11 @@ async fn route(State(shared): State<Arc<Shared>>, request: Request) -> axum::res
             if shared.flavour == Flavour::Github && path.starts_with("/applications/") =>
         {
             ending::grant(&shared, &asked)
+        }
+        (&Method::POST, path)
+            if shared.flavour == Flavour::Github && path.starts_with("/applications/") =>
+        {
+            ending::check(&shared, &asked)
         }
         (_, "/elsewhere") => {
             shared.book().followed += 1;

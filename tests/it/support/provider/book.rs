@@ -18,6 +18,7 @@ pub(super) struct Book {
     pub(super) tokens: Vec<TokenRequest>,
     pub(super) authorizations: Vec<BTreeMap<String, String>>,
     pub(super) endings: Vec<Ending>,
+    pub(super) checks: Vec<u16>,
     pub(super) followed: u32,
     pub(super) minted: Vec<String>,
     pub(super) grants: Vec<Grant>,

@@ -70,6 +70,24 @@ pub(super) fn grant(shared: &Shared, asked: &Asked) -> Response {
     })
 }
 
+/// `POST /applications/{client_id}/token`: is this token good?
+pub(super) fn check(shared: &Shared, asked: &Asked) -> Response {
+    let body: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
+    let token = body["access_token"].as_str().unwrap_or_default();
+    let proved = proof::client(asked, &std::collections::BTreeMap::new());
+    let mut book = shared.book();
+    let known = book.holder(token, shared.clock.now()).is_some();
+    let status = match () {
+        () if asked.path != format!("/applications/{CLIENT_ID}/token") => 404,
+        () if proved != Proved::Basic => 401,
+        () if known => 200,
+        () => 404,
+    };
+    book.checks.push(status);
+    drop(book);
+    answer(status, &json!({ "scopes": [] }))
+}
+
 fn no_session() -> Value {
     json!({ "error": { "message": "Invalid OAuth access token.", "type": "OAuthException", "code": 190 } })
 }
