@@ -1,16 +1,25 @@
 //! What a provider gave for a grant, and what could not be kept: its account was disconnected
 //! meanwhile, or the store was away for too long.
 
-use super::{Held, NewGrant, Vault, VaultError};
-use crate::store::{Stamp, StoreError};
+use super::{Held, Material, NewGrant, Vault, VaultError};
+use crate::{
+    secret::Secret,
+    store::{Stamp, StoreError},
+};
 
 /// How often it is tried while data keys are rotated.
 const ATTEMPTS: usize = 3;
 
 impl Vault {
     /// Queues what the provider is to be told of a grant that was renewed after its account was
-    /// disconnected: what was queued then may be worthless since.
+    /// disconnected: what was queued then may be worthless since. Nothing where the same refresh
+    /// token goes on.
     pub async fn revoke_late(&self, held: &Held, new: &NewGrant) -> Result<(), VaultError> {
+        if let (Material::Grant(old), Some(refresh)) = (&held.material, &new.refresh)
+            && old.refresh.as_ref().map(Secret::expose) == Some(refresh.expose())
+        {
+            return Ok(());
+        }
         let Some(token) = new.refresh.as_ref().or(new.access.as_ref()) else {
             return Ok(());
         };

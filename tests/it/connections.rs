@@ -53,7 +53,7 @@ fn upstream(provider: &str, api: SocketAddr) -> String {
     };
     format!(
         "  acc:\n    title: Reports\n    rest:\n      base_url: http://{api}\n      allow_special_use: \
-         [127.0.0.0/8]\n      limit: 10000/s\n      max_concurrent: 100\n      max_queue: 1000\n      credential:\n        account: {{ provider: {provider}, \
+         [127.0.0.0/8]\n      limit: 10000/s\n      max_concurrent: 512\n      max_queue: 1000\n      credential:\n        account: {{ provider: {provider}, \
          client_id: {CLIENT_ID}, client_secret: {{ env: CLIENT_SECRET }}, choose_by: account, \
          scopes: [{SCOPE}, {WIDER}] }}\n      tools:\n{}{}{}",
         tool("report", "/api/report", SCOPE),
