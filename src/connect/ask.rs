@@ -92,6 +92,14 @@ impl AccountSite {
 impl Question {
     /// Asks by this way. Answers of 3xx, 429 and 5xx are faults.
     pub(super) async fn ask(self, egress: &EgressClient) -> Result<Reply, AskFault> {
+        self.ask_within(egress, PATIENCE).await
+    }
+
+    async fn ask_within(
+        self,
+        egress: &EgressClient,
+        patience: Duration,
+    ) -> Result<Reply, AskFault> {
         let question = self;
         let mut headers = question.headers;
         headers
@@ -104,7 +112,7 @@ impl Question {
             headers,
             body: question.body,
         };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         let sent = timeout_at(deadline, egress.send(request)).await;
         let response = sent.map_err(|_| AskFault::Late)??;
         let status = response.status();
@@ -132,9 +140,9 @@ mod tests {
     use super::*;
     use crate::egress::{EgressProfile, Scheme, install_tls_provider};
 
-    /// Time stands still while anything happens, and passes while nothing does.
-    #[tokio::test(start_paused = true)]
-    async fn c_10_an_answer_that_never_ends_is_given_up_in_ten_seconds() {
+    #[tokio::test]
+    async fn c_10_an_answer_that_never_ends_is_given_up() {
+        const SHORT: Duration = Duration::from_millis(200);
         install_tls_provider();
         for begins in [
             "",
@@ -155,13 +163,13 @@ mod tests {
             });
             let began = Instant::now();
             let question = Question::new(Method::POST, Url::parse(&url).unwrap());
-            let fault = question.ask(&egress.unwrap()).await.err();
+            let fault = question.ask_within(&egress.unwrap(), SHORT).await.err();
             assert!(
                 matches!(fault, Some(AskFault::Late | AskFault::Egress(_))),
                 "{begins}: {fault:?}"
             );
             let took = began.elapsed();
-            assert!(took <= PATIENCE + Duration::from_millis(100), "{took:?}");
+            assert!(took >= SHORT && took < PATIENCE, "{took:?}");
             stalls.abort();
         }
     }
