@@ -77,3 +77,5 @@ mod store_sessions;
 mod store_usage;
 mod subscriptions;
 mod support;
+mod tenant_cases;
+mod tenant_matrix;

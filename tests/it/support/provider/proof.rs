@@ -20,16 +20,30 @@ use super::{
 pub(super) fn client(asked: &Asked, form: &BTreeMap<String, String>) -> Proved {
     let in_form = form.get("client_secret");
     match (basic(asked), in_form) {
-        (Some(pair), None) if pair == (CLIENT_ID.to_owned(), CLIENT_SECRET.to_owned()) => {
-            Proved::Basic
-        }
+        (Some((id, secret)), None) if id == CLIENT_ID && owner(&secret).is_some() => Proved::Basic,
         (None, Some(secret))
-            if secret == CLIENT_SECRET
+            if owner(secret).is_some()
                 && form.get("client_id").is_some_and(|id| id == CLIENT_ID) =>
         {
             Proved::Body
         }
         _ => Proved::Not,
+    }
+}
+
+/// As whom a client with a secret of its own acts: several have one, [`CLIENT_SECRET`] and their name.
+pub(super) fn client_account(asked: &Asked, form: &BTreeMap<String, String>) -> String {
+    let secret = basic(asked).map(|(_, secret)| secret);
+    let secret = secret.or_else(|| form.get("client_secret").cloned());
+    secret
+        .and_then(|secret| owner(&secret).map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn owner(secret: &str) -> Option<&str> {
+    match secret.strip_prefix(CLIENT_SECRET)? {
+        "" => Some(CLIENT_ID),
+        name => name.strip_prefix("-of-"),
     }
 }
 

@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    CLIENT_ID, Flavour, Hold, Proved, Rotates, Shared, TokenRequest, Trouble,
+    Flavour, Hold, Proved, Rotates, Shared, TokenRequest, Trouble,
     answer::{self, Asked, Refusal},
     book::{Holder, Spend},
     proof,
@@ -44,7 +44,7 @@ pub(super) async fn answer(shared: &Shared, asked: &Asked) -> Response {
 
     let trouble = next_trouble(shared);
     let response = match trouble {
-        Trouble::None | Trouble::Stalls => granted(shared, form, proved),
+        Trouble::None | Trouble::Stalls => granted(shared, asked, form, proved),
         Trouble::InvalidGrant
         | Trouble::Status { .. }
         | Trouble::Redirect
@@ -149,7 +149,12 @@ fn troubled(shared: &Shared, trouble: Trouble) -> Response {
     }
 }
 
-fn granted(shared: &Shared, form: &BTreeMap<String, String>, proved: Proved) -> Response {
+fn granted(
+    shared: &Shared,
+    asked: &Asked,
+    form: &BTreeMap<String, String>,
+    proved: Proved,
+) -> Response {
     let grant = form.get("grant_type").map(String::as_str);
     // Meta's code request has no grant_type in its documentation.
     let grant = grant.or_else(|| (shared.flavour == Flavour::Meta).then_some("authorization_code"));
@@ -165,7 +170,7 @@ fn granted(shared: &Shared, form: &BTreeMap<String, String>, proved: Proved) -> 
         Some("authorization_code") => code(shared, form),
         Some("refresh_token") if shared.flavour != Flavour::Meta => refresh(shared, form),
         Some("fb_exchange_token") if shared.flavour == Flavour::Meta => exchange(shared, form),
-        Some("client_credentials") => machine(shared, form),
+        Some("client_credentials") => machine(shared, asked, form),
         Some(JWT_BEARER) if shared.flavour == Flavour::Google => service(shared, form),
         _ => Err(Refusal::new("unsupported_grant_type", "not this one")),
     };
@@ -253,13 +258,13 @@ fn exchange(shared: &Shared, form: &BTreeMap<String, String>) -> Outcome {
     Ok(tokens(shared, holder, Some(LONG_LIVED), None))
 }
 
-fn machine(shared: &Shared, form: &BTreeMap<String, String>) -> Outcome {
+fn machine(shared: &Shared, asked: &Asked, form: &BTreeMap<String, String>) -> Outcome {
     let scope = form.get("scope").map(String::as_str).unwrap_or_default();
     if scope.is_empty() {
         return Err(Refusal::new("invalid_scope", "no scope"));
     }
     let holder = Holder {
-        account: CLIENT_ID.to_owned(),
+        account: proof::client_account(asked, form),
         scopes: scope.split_whitespace().map(str::to_owned).collect(),
         grant: None,
     };
