@@ -2,6 +2,7 @@
 //! requests at the most talkative log level, and then a search through everything that was written.
 
 mod api;
+mod busy;
 mod connections;
 mod panics;
 

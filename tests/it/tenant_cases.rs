@@ -120,8 +120,8 @@ async fn set(gateway: &TestGateway, license: LicenseId, status: LicenseStatus) {
 }
 
 async fn x_07_streams_and_waiting_calls_end_with_their_license_alone(fixture: &Fixture) {
+    let mut gateway = on(fixture).await;
     for status in [LicenseStatus::Suspended, LicenseStatus::Revoked] {
-        let mut gateway = on(fixture).await;
         let (license, alpha) = gateway.issue("pro").await;
         let (_, beta) = gateway.issue("pro").await;
         let clients = [&alpha, &beta].map(|key| Client::modern(gateway.address, key));
@@ -138,8 +138,8 @@ async fn x_07_streams_and_waiting_calls_end_with_their_license_alone(fixture: &F
         assert!(is_good(
             &clients[1].call("search", json!({ "q": "a" })).await.json()
         ));
-        gateway.stop().await;
     }
+    gateway.stop().await;
 }
 
 /// The API's own view: each request has the header of whom it was sent for, whatever connection

@@ -19,10 +19,10 @@ use crate::support::{
 };
 
 /// Everything the gateway answered, and the secrets with the answers that may hold them.
-struct Traffic {
-    gateway: Serving,
+pub(super) struct Traffic {
+    pub(super) gateway: Serving,
     cookies: BTreeMap<String, String>,
-    answers: Vec<String>,
+    pub(super) answers: Vec<String>,
     secrets: Vec<Secret>,
 }
 
@@ -34,6 +34,16 @@ struct Secret {
 }
 
 impl Traffic {
+    /// None yet.
+    pub(super) const fn of(gateway: Serving) -> Self {
+        Self {
+            gateway,
+            cookies: BTreeMap::new(),
+            answers: Vec::new(),
+            secrets: Vec::new(),
+        }
+    }
+
     async fn send(&mut self, request: &str) -> Answer {
         let answer = once(self.gateway.public, request).await.expect("an answer");
         let mut text = format!("{}\n", answer.status);
@@ -73,7 +83,7 @@ impl Traffic {
         });
     }
 
-    async fn page(&mut self, path: &str) -> Answer {
+    pub(super) async fn page(&mut self, path: &str) -> Answer {
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\n{}\r\n",
             self.gateway.public,
@@ -82,7 +92,12 @@ impl Traffic {
         self.send(&request).await
     }
 
-    async fn press(&mut self, page: &Answer, label: &str, typed: &[(&str, &str)]) -> Answer {
+    pub(super) async fn press(
+        &mut self,
+        page: &Answer,
+        label: &str,
+        typed: &[(&str, &str)],
+    ) -> Answer {
         let (action, fields) = filled(page, label, typed);
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(&fields)
@@ -275,12 +290,7 @@ async fn no_secret_of_a_connection_is_anywhere_but_where_it_belongs() {
             "exp": exp, "org": id });
         signer.token(&claims)
     };
-    let mut traffic = Traffic {
-        gateway,
-        cookies: BTreeMap::new(),
-        answers: Vec::new(),
-        secrets: Vec::new(),
-    };
+    let mut traffic = Traffic::of(gateway);
     traffic.told("license key", key);
     let (client, secret) = register(&mut traffic).await;
     let query = form(&[

@@ -109,8 +109,19 @@ impl Operator {
 
     /// Starts `serve` and waits until it is ready.
     pub(crate) async fn serve(&self) -> Serving {
+        Self::ready(self.start()).await
+    }
+
+    /// The same where core files of any size are allowed.
+    pub(crate) async fn serve_with_cores(&self) -> Serving {
+        let mut command = Command::new("/bin/sh");
+        let line = "ulimit -c unlimited 2>&-; exec \"$0\" serve";
+        command.args(["-c", line, env!("CARGO_BIN_EXE_wicketgate")]);
+        Self::ready(self.spawn(command)).await
+    }
+
+    async fn ready(mut serving: Serving) -> Serving {
         let started = Instant::now();
-        let mut serving = self.start();
         while serving.addresses().is_none() {
             assert!(
                 serving.child.try_wait().unwrap().is_none() && started.elapsed() < PATIENCE,
@@ -147,6 +158,12 @@ impl Operator {
 
     /// Starts `serve` and waits for nothing.
     pub(crate) fn start(&self) -> Serving {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+        command.arg("serve");
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> Serving {
         let number = fs::read_dir(self.place.path("."))
             .unwrap()
             .filter(|entry| {
@@ -159,8 +176,7 @@ impl Operator {
             self.place.path(&format!("{number}.stdout")),
             self.place.path(&format!("{number}.stderr")),
         );
-        let child = Command::new(env!("CARGO_BIN_EXE_wicketgate"))
-            .arg("serve")
+        let child = command
             .current_dir(self.place.path("."))
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
