@@ -30,7 +30,7 @@ use crate::support::{
 
 on_both! {
     x_02_a_thousand_answers_of_one_id_never_cross
-    x_07_streams_and_waiting_calls_end_with_their_license_alone
+    x_07_streams_end_with_their_license_alone
     x_09_a_panic_before_sending_harms_nobody_else
     x_11_metrics_name_no_tenant
 }
@@ -119,7 +119,7 @@ async fn set(gateway: &TestGateway, license: LicenseId, status: LicenseStatus) {
     gateway.changed().await;
 }
 
-async fn x_07_streams_and_waiting_calls_end_with_their_license_alone(fixture: &Fixture) {
+async fn x_07_streams_end_with_their_license_alone(fixture: &Fixture) {
     let mut gateway = on(fixture).await;
     for status in [LicenseStatus::Suspended, LicenseStatus::Revoked] {
         let (license, alpha) = gateway.issue("pro").await;

@@ -400,8 +400,8 @@ async fn a_busy_gateway_leaves_no_secret_in_any_byte() {
     }
     assert!(received.contains("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"));
     assert!(provider.count("refresh_token") > 2 && tokens.calls().len() > 10);
-    assert!(before.contains(license) && before.contains("google") || before.contains("report"));
-    assert!(err.contains("\"level\":\"TRACE\"") || err.contains("\"level\":\"DEBUG\""));
+    assert!(before.contains("report"), "rows are there");
+    assert!(err.contains("\"serving\""), "{err}");
     assert!(tables > 10 && rows > 20 && secrets.len() > 20);
     let sizes: Vec<(&str, usize)> = places.iter().map(|(p, text)| (*p, text.len())).collect();
     println!(
