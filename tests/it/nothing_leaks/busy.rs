@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, sync::Arc, time::Duration};
 use data_encoding::{BASE64, BASE64URL, HEXLOWER, HEXUPPER};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 use url::Url;
 use wicketgate::{
     clock::SystemClock,
@@ -148,7 +148,7 @@ async fn dump(url: &str) -> (String, usize, usize) {
         .collect();
     let (mut text, mut rows) = (String::new(), 0);
     for table in &tables {
-        let sql = AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
+        let sql = sqlx::AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
         for row in sqlx::query(sql).fetch_all(&mut database).await.unwrap() {
             writeln!(text, "{table} {}", row.get::<String, _>(0)).unwrap();
             rows += 1;
@@ -281,6 +281,10 @@ fn commands(operator: &Operator, license: &str) -> String {
     said
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one busy day, and every place that it left something in"
+)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_busy_gateway_leaves_no_secret_in_any_byte() {
     let fixture = Fixture::postgres().await;

@@ -151,7 +151,7 @@ impl Beta {
             label: Label::default_label(),
             scopes: std::iter::once(SCOPE.parse().unwrap()).collect(),
         };
-        scene.provider.knobs().account = "beta-9".to_owned();
+        "beta-9".clone_into(&mut scene.provider.knobs().account);
         let address = connections.begin(license, &wish, &login).await.unwrap();
         let back = scene.provider.consent(address.as_str()).await;
         let came = came(&back);
@@ -307,7 +307,7 @@ impl Stage<'_> {
             _ => plain,
         };
         let mut lines = format!("Authorization: Bearer {}\r\n", self.client.key);
-        lines += &match spot {
+        let more = match spot {
             Spot::Cookie => format!(
                 "Cookie: {}; __Host-visit={text}; session={text}\r\n",
                 self.cookie
@@ -317,8 +317,17 @@ impl Stage<'_> {
                  {text}\r\nX-Forwarded-User: {text}\r\n",
                 self.cookie
             ),
-            _ => format!("Cookie: {}\r\n", self.cookie),
+            Spot::Path
+            | Spot::Query
+            | Spot::FormCode
+            | Spot::FormRefresh
+            | Spot::FormToken
+            | Spot::FormPage
+            | Spot::FormKey
+            | Spot::JsonCall
+            | Spot::JsonList => format!("Cookie: {}\r\n", self.cookie),
         };
+        lines.push_str(&more);
         let id = self.app.id.as_str();
         let fields: Vec<(&str, &str)> = match spot {
             Spot::FormCode => vec![
@@ -341,7 +350,12 @@ impl Stage<'_> {
                 ("label", "default"),
             ],
             Spot::FormKey => vec![pair("license_key")],
-            _ => Vec::new(),
+            Spot::Path
+            | Spot::Query
+            | Spot::Header
+            | Spot::Cookie
+            | Spot::JsonCall
+            | Spot::JsonList => Vec::new(),
         };
         let params = match spot {
             Spot::JsonCall => Some((
@@ -447,7 +461,7 @@ pub(super) async fn x_01_every_handle_of_beta_is_nothing_to_alpha(fixture: &Fixt
                     let (was, ghost) = (shapes[0].0, shapes[1].0);
                     let place = format!("{} {spot:?} {}", handle.kind, route.path);
                     if was == ghost {
-                        differs.push(format!("{place}: {:?}", shapes));
+                        differs.push(format!("{place}: {shapes:?}"));
                     } else {
                         differs.push(format!("{place}: {was}, not {ghost}"));
                     }

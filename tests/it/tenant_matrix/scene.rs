@@ -173,7 +173,12 @@ impl Scene {
                 self.provider.knobs().account.clone_from(&owner);
                 self.provider.grant_by_hand(&[SCOPE])
             }
-            _ => format!("canary-{owner}-{upstream}-0123456789"),
+            Kind::Header
+            | Kind::Query
+            | Kind::Basic
+            | Kind::Bearer
+            | Kind::SigV4
+            | Kind::Nothing => format!("canary-{owner}-{upstream}-0123456789"),
         };
         self.api.knows(&secret, &owner);
         let secret = SecretString::new(secret);
@@ -182,7 +187,7 @@ impl Scene {
     }
 
     async fn connects(&self, tenant: &Tenant, upstream: &UpstreamName, account: &str) {
-        self.provider.knobs().account = account.to_owned();
+        account.clone_into(&mut self.provider.knobs().account);
         let connections = self.gateways[0].running().gateway().connections();
         let wish = Wish {
             upstream: upstream.clone(),
