@@ -7,6 +7,7 @@ import { Program, startListener } from './client.mjs';
 import * as connecting from './connecting.mjs';
 import * as hostile from './hostile.mjs';
 import { faultsOf, headerFaults } from './look.mjs';
+import * as own from './own_accounts.mjs';
 import { fresh, openBrowser } from './person.mjs';
 
 const [address, key, tool, args, expect, folder] = process.argv.slice(2);
@@ -34,7 +35,7 @@ const asked = {
   },
 };
 
-for (const { journeys } of [connecting, hostile, account]) {
+for (const { journeys } of [connecting, hostile, account, own]) {
   for (const [name, journey] of Object.entries(journeys)) {
     if (!only || only.split(',').some((part) => name.includes(part))) await run(name, journey);
   }
@@ -47,7 +48,7 @@ if (!only) {
   const wrong = [...new Set(ours.flatMap(({ url, status, headers }) => headerFaults(headers)
     .map((fault) => `${new URL(url).pathname} ${status} ${fault}`)))];
   verdict('every page came with its headers', ours.length > 0 && wrong.length === 0, wrong.join('; ') || `${ours.length} answers`);
-  const allowed = [origin, ...listener.origins, 'chrome-error:', 'data:'];
+  const allowed = [origin, ...listener.origins, ...own.origins, 'chrome-error:', 'data:'];
   const elsewhere = seen.requests.filter((url) => !allowed.some((start) => url === start || url.startsWith(start)));
   verdict('nothing was asked of another origin', elsewhere.length === 0, elsewhere.slice(0, 3).join(' ') || `${seen.requests.length} requests`);
   verdict('the key was never in an address', !seen.requests.some((url) => url.includes(key)));
