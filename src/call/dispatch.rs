@@ -11,7 +11,7 @@ use tower::Service;
 use super::{Call, CallError, CallResult};
 use crate::{
     clock::SharedClock,
-    connect::Connections,
+    connect::{Connections, ObtainError},
     upstream::{Answer, UpstreamError},
 };
 
@@ -39,6 +39,7 @@ impl Service<Call> for Dispatch {
             let needs = &call.tool()?.bound;
             connections.uses().note(&call.principal, needs, clock.now());
             let sent = clock.monotonic();
+            let mut ended = None;
             let mut result = prepared.send(credential.clone(), call.deadline).await;
             if let (Err(UpstreamError::CredentialRefused(401)), Some(refused)) =
                 (&result, &credential)
@@ -47,11 +48,16 @@ impl Service<Call> for Dispatch {
                 let tool = Arc::clone(call.tool()?);
                 let renewing = connections.renew(&caller, &tool.bound, account.as_ref(), refused);
                 let renewing = tokio::time::timeout_at(call.deadline, renewing);
-                if let Ok(Ok(Some(fresh))) = renewing.await {
-                    // The upstream did nothing but refuse: sending again repeats nothing.
-                    let again = tool.bound.target.prepare(&call.arguments);
-                    let again = again.map_err(CallError::UnsafeArgument)?;
-                    result = again.send(Some(fresh), call.deadline).await;
+                match renewing.await {
+                    Ok(Ok(Some(fresh))) => {
+                        // The upstream did nothing but refuse: sending again repeats nothing.
+                        let again = tool.bound.target.prepare(&call.arguments);
+                        let again = again.map_err(CallError::UnsafeArgument)?;
+                        result = again.send(Some(fresh), call.deadline).await;
+                    }
+                    // The account ended at its provider just now: only its owner can help.
+                    Ok(Err(ObtainError::Connect(needed))) => ended = Some(needed),
+                    Ok(_) | Err(_) => {}
                 }
             }
             let took = clock.monotonic().saturating_sub(sent);
@@ -63,7 +69,10 @@ impl Service<Call> for Dispatch {
             };
             fields.upstream_attempts = result.as_ref().ok().map(|answer| answer.attempts);
             drop(fields);
-            result.map_err(CallError::Upstream)
+            match ended {
+                Some(needed) => Err(CallError::ConnectionNeeded(needed)),
+                None => result.map_err(CallError::Upstream),
+            }
         })
     }
 }

@@ -48,6 +48,9 @@ pub enum CallError {
     /// Several accounts are connected and the call names none.
     #[error("several accounts, none named")]
     AccountAmbiguous(Vec<Label>),
+    /// None of the connected accounts has the label that the call names.
+    #[error("no account of that label")]
+    AccountUnknown(Vec<Label>),
     /// The account's provider does not grant what the tool needs.
     #[error("the provider withholds a scope")]
     ScopeWithheld,
@@ -90,6 +93,7 @@ impl CallError {
             | Self::ConnectionNeeded(_)
             | Self::ConnectionDeclined
             | Self::AccountAmbiguous(_)
+            | Self::AccountUnknown(_)
             | Self::ScopeWithheld
             | Self::CredentialUnavailable
             | Self::Sealed
@@ -118,6 +122,7 @@ impl CallError {
             Self::ConnectionNeeded(_) => "connection_needed",
             Self::ConnectionDeclined => "connection_declined",
             Self::AccountAmbiguous(_) => "account_ambiguous",
+            Self::AccountUnknown(_) => "account_unknown",
             Self::ScopeWithheld => "scope_withheld",
             Self::CredentialUnavailable => "credential_unavailable",
             Self::Sealed => "sealed",

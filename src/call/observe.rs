@@ -44,6 +44,7 @@ const fn ending(error: &CallError) -> Ending {
         | CallError::ConnectionNeeded(_)
         | CallError::ConnectionDeclined
         | CallError::AccountAmbiguous(_)
+        | CallError::AccountUnknown(_)
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable => Ending::ToolError,
         CallError::Cancelled => Ending::Cancelled,
@@ -65,6 +66,7 @@ fn tier(error: &CallError) -> Option<&'static str> {
         | CallError::ConnectionNeeded(_)
         | CallError::ConnectionDeclined
         | CallError::AccountAmbiguous(_)
+        | CallError::AccountUnknown(_)
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable
         | CallError::Sealed

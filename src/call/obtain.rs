@@ -53,6 +53,7 @@ pub(super) fn refused(error: ObtainError) -> CallError {
     match error {
         ObtainError::Connect(needed) => CallError::ConnectionNeeded(needed),
         ObtainError::Ambiguous(labels) => CallError::AccountAmbiguous(labels),
+        ObtainError::NoSuchAccount(labels) => CallError::AccountUnknown(labels),
         ObtainError::Withheld => CallError::ScopeWithheld,
         ObtainError::ProviderUnavailable | ObtainError::ClientRefused => {
             tracing::warn!(%error, "credential.unavailable");

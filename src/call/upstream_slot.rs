@@ -48,6 +48,7 @@ fn observed(result: &CallResult) -> Observed {
             | CallError::ConnectionNeeded(_)
             | CallError::ConnectionDeclined
             | CallError::AccountAmbiguous(_)
+            | CallError::AccountUnknown(_)
             | CallError::ScopeWithheld
             | CallError::CredentialUnavailable
             | CallError::Sealed

@@ -12,6 +12,7 @@ use crate::{
     auth::{AuthError, Authenticator, Change, Principal},
     connect::{Connections, ObtainError},
     names::Label,
+    telemetry::metrics::Metrics,
     upstream::{BoundTool, OpenedCredential},
 };
 
@@ -23,6 +24,24 @@ pub struct Waiting {
     pub changes: watch::Receiver<Change>,
     /// Is the caller still good, after all that time?
     pub authenticator: Arc<Authenticator>,
+    /// Counts those that wait.
+    pub metrics: Arc<Metrics>,
+}
+
+/// One more waits, as long as this lives.
+struct Counted(Arc<Metrics>);
+
+impl Counted {
+    fn new(metrics: &Arc<Metrics>) -> Self {
+        metrics.calls_waiting.inc();
+        Self(Arc::clone(metrics))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.calls_waiting.dec();
+    }
 }
 
 impl Waiting {
@@ -34,6 +53,7 @@ impl Waiting {
         tool: &BoundTool,
         account: Option<&Label>,
     ) -> Result<Option<Arc<OpenedCredential>>, ObtainError> {
+        let mut counted = None;
         loop {
             // Before looking: what changes while we look wakes us afterwards.
             self.changes.mark_unchanged();
@@ -41,6 +61,7 @@ impl Waiting {
             if !matches!(obtained, Err(ObtainError::Connect(_))) {
                 return obtained;
             }
+            counted.get_or_insert_with(|| Counted::new(&self.metrics));
             let Ok(Ok(())) = timeout_at(self.until, self.changes.changed()).await else {
                 return obtained;
             };

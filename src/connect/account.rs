@@ -97,6 +97,7 @@ impl Connections {
             Picked::One(held) => Ok(self.refresher.flights.newest(held)),
             Picked::None => Err(self.needed(wanted, Reason::NotConnected, wanted.chosen)),
             Picked::Several(labels) => Err(ObtainError::Ambiguous(labels)),
+            Picked::Other(labels) => Err(ObtainError::NoSuchAccount(labels)),
         }
     }
 
@@ -180,19 +181,20 @@ enum Picked<'a> {
     One(&'a Arc<Held>),
     None,
     Several(Vec<Label>),
+    /// There are some, but not the one that is named: a slip more often than a new account.
+    Other(Vec<Label>),
 }
 
 /// The one that is named, else the only one.
 fn pick<'a>(all: &'a [Arc<Held>], chosen: Option<&Label>) -> Picked<'a> {
+    let labels = || all.iter().map(|held| held.info.label.clone()).collect();
     match (chosen, all) {
+        (_, []) => Picked::None,
         (Some(label), _) => all
             .iter()
             .find(|held| held.info.label == *label)
-            .map_or(Picked::None, Picked::One),
-        (None, []) => Picked::None,
+            .map_or_else(|| Picked::Other(labels()), Picked::One),
         (None, [only]) => Picked::One(only),
-        (None, several) => {
-            Picked::Several(several.iter().map(|held| held.info.label.clone()).collect())
-        }
+        (None, _) => Picked::Several(labels()),
     }
 }

@@ -41,6 +41,9 @@ pub enum ObtainError {
     /// Several accounts are connected and the call names none.
     #[error("several accounts, none named")]
     Ambiguous(Vec<Label>),
+    /// None of those that are connected has the label that the call names.
+    #[error("no account of that label")]
+    NoSuchAccount(Vec<Label>),
     /// The provider was asked three times and did not grant what the tool needs.
     #[error("the provider withholds a scope")]
     Withheld,

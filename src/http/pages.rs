@@ -63,6 +63,8 @@ use crate::{
 const LARGEST_FORM: usize = 16 << 10;
 /// Where links to connect an account lead.
 const CONNECT: &str = "/connect/";
+/// Where people read what became of it: `{upstream}/{label}`.
+const DONE: &str = "/connect/done/";
 /// Where providers send people back, each upstream's to its own place.
 const CALLBACK: &str = "/connect/callback/";
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -142,6 +144,12 @@ impl Pages {
                 self.came_back(head, &path[CALLBACK.len()..]).await
             }
             (path, _) if path.starts_with(CALLBACK) => {
+                self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed))
+            }
+            (path, Method::GET | Method::HEAD) if path.starts_with(DONE) => {
+                self.done(head, &path[DONE.len()..]).await
+            }
+            (path, _) if path.starts_with(DONE) => {
                 self.refused(&PageRefusal::Edge(EdgeRefusal::MethodNotAllowed))
             }
             (path, method) if path.starts_with(CONNECT) => {

@@ -220,6 +220,7 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
         | CallError::ConnectionNeeded(_)
         | CallError::ConnectionDeclined
         | CallError::AccountAmbiguous(_)
+        | CallError::AccountUnknown(_)
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable => tool_error(None, &text),
         CallError::Cancelled => error(200, CANCELLED, None, text, None),

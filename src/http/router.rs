@@ -79,7 +79,7 @@ const fn route(path: &'static str, access: Access) -> Route {
 }
 
 /// Every route of the public listener. Anything else is 404.
-pub const ROUTES: [Route; 13] = [
+pub const ROUTES: [Route; 14] = [
     route("/mcp", Access::Principal),
     route("/register", Access::Public(PublicEndpoint::Register)),
     route("/token", Access::Public(PublicEndpoint::Token)),
@@ -89,6 +89,7 @@ pub const ROUTES: [Route; 13] = [
     route("/account", Access::Page),
     // Before the links, which are everything else below `/connect/`.
     route("/connect/callback/{*upstream}", Access::Page),
+    route("/connect/done/{*account}", Access::Page),
     route("/connect/{*handle}", Access::Page),
     route("/style.css", Access::Page),
     route("/logo", Access::Page),

@@ -49,13 +49,15 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
             "The user declined to connect the account that {tool} needs. Do not call it again unless \
              the user asks for it."
         ),
-        CallError::AccountAmbiguous(labels) => {
-            let labels: Vec<_> = labels.iter().map(Label::as_str).collect();
-            format!(
-                "Several accounts are connected. Say which one by its label: {}. Call again.",
-                labels.join(", ")
-            )
-        }
+        CallError::AccountAmbiguous(labels) => format!(
+            "Several accounts are connected. Say which one by its label: {}. Call again.",
+            listed(labels)
+        ),
+        CallError::AccountUnknown(labels) => format!(
+            "No account of that label is connected. There are: {}. Call again with one of these; \
+             the user connects further accounts on the gateway's account page.",
+            listed(labels)
+        ),
         CallError::ScopeWithheld => format!(
             "The account's provider did not grant what {tool} needs, although it was asked several \
              times. Somebody who may has to allow it there; then connect the account again on the \
@@ -73,6 +75,11 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
         }
         CallError::Internal => format!("Internal error. Reference: {request}."),
     }
+}
+
+fn listed(labels: &[Label]) -> String {
+    let labels: Vec<_> = labels.iter().map(Label::as_str).collect();
+    labels.join(", ")
 }
 
 /// What to tell a person who has to connect an account.

@@ -77,6 +77,7 @@ impl McpServer {
             until: now + timeout / SHARE,
             changes: self.parts.watcher.subscribe(),
             authenticator: std::sync::Arc::clone(&self.parts.authenticator),
+            metrics: std::sync::Arc::clone(&self.parts.metrics),
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// `subscriptions/listen` streams open now.
     pub subscriptions: Gauge,
+    /// Calls that wait now for their people to connect an account.
+    pub calls_waiting: Gauge,
     /// Configuration reloads that took effect.
     pub reloads: Counter,
     /// Configuration reloads that were refused.
@@ -86,6 +88,7 @@ impl Metrics {
             refusals: Family::default(),
             connections: Gauge::default(),
             subscriptions: Gauge::default(),
+            calls_waiting: Gauge::default(),
             reloads: Counter::default(),
             reload_failures: Counter::default(),
             authentication_lookups: Counter::default(),
@@ -125,6 +128,11 @@ impl Metrics {
             "subscriptions",
             "Open listen streams",
             metrics.subscriptions.clone(),
+        );
+        registry.register(
+            "calls_waiting",
+            "Calls that wait for people",
+            metrics.calls_waiting.clone(),
         );
         registry.register(
             "reloads",

@@ -151,7 +151,13 @@ impl Scene {
             .provider
             .consent(sent.header("location").unwrap())
             .await;
-        browser.get(&path(&back)).await
+        let end = browser.get(&path(&back)).await;
+        if end.status != 303 {
+            return end;
+        }
+        let done = end.header("location").unwrap();
+        assert!(done.starts_with("/connect/done/acc/"), "{done}");
+        browser.get(done).await
     }
 
     fn go_on(&self) -> String {

@@ -132,7 +132,7 @@ async fn connections_are_listed_and_ended_by_their_owner_only() {
     assert_eq!(ended.unwrap().1, "account");
     let page = browser.get("/account?disconnected").await;
     assert!(page.body.contains("Disconnected."));
-    assert!(page.body.contains("Nothing is connected."));
+    assert!(page.body.contains("No app is connected."));
 }
 
 #[tokio::test]

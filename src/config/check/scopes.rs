@@ -40,6 +40,13 @@ pub(super) fn check(
         return;
     };
     let account_at = at.key("credential").key("account");
+    if !config.auth.oauth.enabled {
+        findings.warning(
+            &account_at,
+            "nobody can connect an account: the pages for it are off with `auth.oauth.enabled`",
+            "switch `auth.oauth.enabled` on, or use a credential of the operator's",
+        );
+    }
     let provider = match config.provider(&account.provider) {
         Ok(provider) => provider,
         Err(ProviderFault::Unknown(name)) => {

@@ -1,28 +1,27 @@
 //! `/connect/callback/{upstream}`: a browser that a provider sent back. Shows nothing of what it
-//! brought: neither a code nor a provider's own words.
+//! brought: neither a code nor a provider's own words. Then to a page that can be reloaded.
 
 use http::request::Parts;
 
 use super::{
-    PageRefusal, Pages,
+    DONE, PageRefusal, Pages,
     answer::Answer,
     connect,
     view::{self, ConnectedView, Link},
 };
-use crate::{connect::Came, names::UpstreamName, oauth::Form};
+use crate::{
+    connect::Came,
+    http::refusal::EdgeRefusal,
+    names::{Label, UpstreamName},
+    oauth::Form,
+};
 
 impl Pages {
     /// The page.
     pub(super) async fn came_back(&self, head: &Parts, upstream: &str) -> Answer {
-        let account = || {
-            Some(Link {
-                address: "/account".to_owned(),
-                label: "Open the account page",
-            })
-        };
         match self.connected(head, upstream).await {
             Ok(answer) => answer,
-            Err(refusal) => self.refused_with(&refusal, account()),
+            Err(refusal) => self.refused_with(&refusal, account_page()),
         }
     }
 
@@ -50,17 +49,56 @@ impl Pages {
         let finished = finishing.await.map_err(connect::refused)?;
         // This process hears at once, and with it every call that waits for the account.
         parts.watcher.look().await;
-        let site = parts.connections.sites().get(&upstream).cloned();
+        // What the provider brought stays in no address bar, and a reload brings it no second time.
+        Ok(self.sent_to(&format!("{DONE}{upstream}/{}", finished.label)))
+    }
+
+    /// `/connect/done/{upstream}/{label}`: what became of it, as it is stored now.
+    pub(super) async fn done(&self, head: &Parts, account: &str) -> Answer {
+        match self.is_done(head, account).await {
+            Ok(answer) => answer,
+            Err(refusal) => self.refused_with(&refusal, account_page()),
+        }
+    }
+
+    async fn is_done(&self, head: &Parts, account: &str) -> Result<Answer, PageRefusal> {
+        let named = account.split_once('/').and_then(|(upstream, label)| {
+            let upstream: UpstreamName = upstream.parse().ok()?;
+            Some((upstream, label.parse::<Label>().ok()?))
+        });
+        let (upstream, label) = named.ok_or(PageRefusal::Edge(EdgeRefusal::NotFound))?;
+        let person = self.signed_in(head).await?;
+        let Some(person) = person else {
+            return Ok(self.sent_to("/account"));
+        };
+        let connections = &self.parts.connections;
+        let held = connections.accounts(person.license.id).await;
+        let held = held.map_err(|error| PageRefusal::Consent(error.into()))?;
+        let mut held = held.into_iter();
+        let Some(info) = held.find(|info| info.upstream == upstream && info.label == label) else {
+            // Disconnected since.
+            return Ok(self.sent_to("/account"));
+        };
+        let site = connections.sites().get(&upstream).cloned();
         let provider = site.as_ref().map(|site| &site.provider);
         let chosen = site
             .as_ref()
             .is_some_and(|site| site.account.choose_by.is_some());
         Ok(self.shown(&ConnectedView {
             brand: &self.look.brand,
-            title: &finished.title,
-            label: chosen.then_some(&finished.label),
-            granted: view::scope_titles(&finished.granted, provider),
-            short: finished.short,
+            title: site
+                .as_ref()
+                .map_or(upstream.as_str(), |site| site.title.as_str()),
+            label: chosen.then_some(&info.label),
+            granted: view::scope_titles(&info.scopes, provider),
+            short: info.shortfalls > 0,
         }))
     }
+}
+
+fn account_page() -> Option<Link> {
+    Some(Link {
+        address: "/account".to_owned(),
+        label: "Open the account page",
+    })
 }

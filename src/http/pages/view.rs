@@ -10,7 +10,7 @@ use time::{OffsetDateTime, macros::format_description};
 use url::Url;
 
 pub(super) use self::connect::{
-    AccountUpstream, ConnectView, ConnectedAccount, ConnectedView, Labelled, More,
+    AccountUpstream, ConnectView, ConnectedAccount, ConnectedView, Labelled, More, Names,
     OtherLicenseView, Want, scope_titles,
 };
 use super::look::Brand;

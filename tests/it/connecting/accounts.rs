@@ -33,7 +33,8 @@ async fn an_account_is_connected_seen_and_disconnected_there() {
     let page = browser.get("/account").await;
     for words in [
         "Shop reports",
-        "See your reports; Change your reports",
+        "<li>See your reports</li>",
+        "<li>Change your reports</li>",
         "Connect again",
     ] {
         assert!(page.body.contains(words), "{words}: {}", page.body);

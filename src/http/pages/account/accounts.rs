@@ -8,7 +8,7 @@ use crate::{
         PageRefusal, Pages, SignedIn,
         answer::Answer,
         connect,
-        view::{AccountUpstream, ConnectedAccount, More},
+        view::{AccountUpstream, ConnectedAccount, More, Names},
     },
     names::{Label, UpstreamName},
     oauth::Form,
@@ -53,6 +53,11 @@ impl Pages {
                     || "the provider".to_owned(),
                     |provider| provider.title.clone(),
                 ),
+                names: if several || accounts.len() > 1 {
+                    Names::Chosen
+                } else {
+                    Names::Needless
+                },
                 accounts,
                 more: if room && reached.contains(name) && site.is_some() {
                     More::Yes

@@ -142,7 +142,17 @@ pub(in crate::http::pages) struct AccountUpstream {
     /// Whose accounts.
     pub(in crate::http::pages) provider: String,
     pub(in crate::http::pages) accounts: Vec<ConnectedAccount>,
+    pub(in crate::http::pages) names: Names,
     pub(in crate::http::pages) more: More,
+}
+
+/// Are accounts told apart by names?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http::pages) enum Names {
+    /// Those that people chose.
+    Chosen,
+    /// There is but one.
+    Needless,
 }
 
 /// May another account be connected?
@@ -155,6 +165,10 @@ pub(in crate::http::pages) enum More {
 }
 
 impl AccountUpstream {
+    pub(in crate::http::pages) const fn has_names(&self) -> bool {
+        matches!(self.names, Names::Chosen)
+    }
+
     pub(in crate::http::pages) const fn takes_more(&self) -> bool {
         matches!(self.more, More::Yes)
     }
