@@ -2,6 +2,7 @@
 
 mod clients;
 mod config;
+mod connections;
 mod credentials;
 mod demo;
 mod help;

@@ -3,8 +3,10 @@
 
 mod accounts;
 mod asked;
+mod done;
 mod journeys;
 mod pages;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -81,7 +81,33 @@ async fn one_s_own_accounts_only_and_by_forms_of_this_page() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ended_is_connected_again() {
+async fn one_that_its_provider_ended_says_so_until_it_is_connected_again() {
+    let scene = Scene::start(Flavour::Google).await;
+    let (link, _) = asked(&scene.sends("report", &json!({})).await);
+    scene.connects(&link).await;
+    let mut browser = Browser::new(&scene.gateway);
+    let first = browser.get("/account").await;
+    let page = browser.sign_in(&first, &scene.key).await;
+    assert!(!page.body.contains("no longer accepts"));
+
+    scene.provider.withdraw_access();
+    scene.provider.end_all_grants();
+    let (_, state) = asked(&scene.sends("report", &json!({})).await);
+    let page = browser.get("/account").await;
+    let says = "Google no longer accepts this connection.";
+    assert!(page.body.contains(says), "{}", page.body);
+    let sent = browser.press(&page, "Connect again", &[]).await;
+    let page = browser.get(&path(sent.header("location").unwrap())).await;
+    assert!(page.body.contains("Connect Shop reports again?"));
+    scene.consents(&mut browser, &page).await;
+    assert!(!browser.get("/account").await.body.contains(says));
+    assert!(succeeded(
+        &scene.sends("report", &retry(&state, "accept")).await
+    ));
+}
+
+#[tokio::test]
+async fn a_connection_with_less_is_connected_again_for_the_same() {
     let scene = Scene::start(Flavour::Google).await;
     scene.provider.knobs().consent = Consent::Only(vec![READ.to_owned()]);
     let (link, state) = asked(&scene.sends("report", &json!({})).await);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Accounts, Scene, asked, request, retry, sends, succeeded};
+use super::{Scene, asked, request, retry, sends, succeeded};
 use crate::support::{
     client::{Client, Speaks},
     protocol,
@@ -124,28 +124,6 @@ async fn u09_who_declines_is_not_asked_in_a_loop() {
         assert_eq!(result["isError"], true);
         assert!(answer.body.contains("declined"), "{}", answer.body);
         assert!(!answer.body.contains("/connect/"));
-    }
-}
-
-#[tokio::test]
-async fn u03_who_agreed_is_waited_for_and_then_asked_again() {
-    // Half of a call's time is for the person.
-    let scene = Scene::with(Flavour::Google, Accounts::One, "  call_timeout: 2s\n").await;
-    let (link, state) = asked(&scene.sends("report", &json!({})).await);
-    let began = tokio::time::Instant::now();
-    let (_, state) = asked(&scene.sends("report", &retry(&state, "accept")).await);
-    assert!(began.elapsed() >= Duration::from_millis(900));
-
-    // The account comes while the call waits: the same call succeeds.
-    let retry = retry(&state, "accept");
-    let waiting = scene.sends("report", &retry);
-    let (answer, _) = tokio::join!(waiting, scene.connects(&link));
-    if !succeeded(&answer) {
-        // On a slow machine the person took longer than the call waits.
-        let (_, state) = asked(&answer);
-        assert!(succeeded(
-            &scene.sends("report", &super::retry(&state, "accept")).await
-        ));
     }
 }
 

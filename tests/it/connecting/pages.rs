@@ -323,17 +323,28 @@ async fn several_accounts_have_names_that_people_choose() {
     assert!(unnamed.body.contains("work") && unnamed.body.contains("shop-2"));
     let named = json!({ "arguments": { "account": "work" } });
     assert!(succeeded(&scene.sends("report", &named).await));
-    // One that is not there leads to a link for it.
-    let (link, _) = asked(
-        &scene
-            .sends("report", &json!({ "arguments": { "account": "third" } }))
-            .await,
-    );
-    let page = browser.get(&path(&link)).await;
+    // A slip is told, with the names there are, and leads to no new account.
+    let slip = json!({ "arguments": { "account": "wrok" } });
+    let told = scene.sends("report", &slip).await;
+    assert_eq!(told.json()["result"]["isError"], true, "{}", told.body);
     assert!(
-        page.body
-            .contains("calls this account <strong>third</strong>"),
+        told.body.contains("There are: shop-2, work"),
         "{}",
-        page.body
+        told.body
     );
+    assert!(!told.body.contains("/connect/") && !told.body.contains("wrok"));
+    let log = scene.gateway.log_text();
+    assert!(log.contains("account_unknown"), "{log}");
+}
+
+#[tokio::test]
+async fn the_first_account_s_name_may_be_what_the_assistant_calls_it() {
+    let scene = Scene::with(Flavour::Google, Accounts::Several, "").await;
+    let named = json!({ "arguments": { "account": "third" } });
+    let (link, _) = asked(&scene.sends("report", &named).await);
+    let mut browser = Browser::new(&scene.gateway);
+    let first = browser.get(&path(&link)).await;
+    let page = browser.sign_in(&first, &scene.key).await;
+    let says = "calls this account <strong>third</strong>";
+    assert!(page.body.contains(says), "{}", page.body);
 }

@@ -107,6 +107,23 @@ fn what_nobody_needs_and_what_nobody_knows_is_told() {
 }
 
 #[test]
+fn accounts_need_the_pages_on_which_they_are_connected() {
+    let text = GOOD
+        .replace(
+            "credential: { header: X-Key, value: { env: KEY } }",
+            &format!("credential: {}", account("[=A.readonly]")),
+        )
+        .replace("read_only: true", "scopes: [=A.readonly]")
+        .replace("=A", ANALYTICS);
+    assert_eq!(problems(&text), []);
+    let found = problems(&format!("{text}auth: {{ oauth: {{ enabled: false }} }}\n"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert_eq!(found[0].path, "upstreams.crm.rest.credential.account");
+    assert!(found[0].message.contains("auth.oauth.enabled"));
+}
+
+#[test]
 fn scopes_need_an_account_of_a_known_provider() {
     assert_eq!(
         found("{ header: X-Key, value: { env: KEY } }", "scopes: [=A]"),
