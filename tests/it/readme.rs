@@ -50,6 +50,17 @@ fn the_configuration_loads_without_findings() {
 }
 
 #[test]
+fn the_configuration_for_customers_own_accounts_loads_without_findings() {
+    let place = with_the_readmes_configuration();
+    let heading = "## Let customers connect their own Google account";
+    let text = block_after("README.md", heading, "yaml");
+    fs::write(place.path("wicketgate.yaml"), text).unwrap();
+    // The length of any secret will do.
+    place.run("key generate --out data/google.secret").done();
+    assert_eq!(place.run("check --strict").done().err, "");
+}
+
+#[test]
 fn every_numbered_line_is_explained() {
     let text = block_after("README.md", "## A configuration, line by line", "yaml");
     let marked = text
@@ -145,6 +156,7 @@ fn commands_in_documents_exist() {
                 "license"
                     | "session"
                     | "client"
+                    | "connection"
                     | "credential"
                     | "scope"
                     | "key"
