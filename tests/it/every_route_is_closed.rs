@@ -210,6 +210,7 @@ fn a_route_can_only_be_added_through_the_table() {
             "/authorize",
             "/account",
             "/connect/callback/{*upstream}",
+            "/connect/done/{*account}",
             "/connect/{*handle}",
             "/style.css",
             "/logo"

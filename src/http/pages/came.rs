@@ -14,6 +14,7 @@ use crate::{
     http::refusal::EdgeRefusal,
     names::{Label, UpstreamName},
     oauth::Form,
+    store::CredentialInfo,
 };
 
 impl Pages {
@@ -72,10 +73,10 @@ impl Pages {
             return Ok(self.sent_to("/account"));
         };
         let connections = &self.parts.connections;
-        let held = connections.accounts(person.license.id).await;
-        let held = held.map_err(|error| PageRefusal::Consent(error.into()))?;
-        let mut held = held.into_iter();
-        let Some(info) = held.find(|info| info.upstream == upstream && info.label == label) else {
+        let accounts = connections.accounts(person.license.id).await;
+        let accounts = accounts.map_err(|error| PageRefusal::Consent(error.into()))?;
+        let is_it = |info: &CredentialInfo| info.upstream == upstream && info.label == label;
+        let Some(info) = accounts.into_iter().find(is_it) else {
             // Disconnected since.
             return Ok(self.sent_to("/account"));
         };

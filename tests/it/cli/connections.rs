@@ -116,7 +116,7 @@ async fn what_is_connected_is_listed_by_license_and_upstream() {
     assert!(listed(&operator, " --license Bolt --upstream shop").is_empty());
 
     let table = operator.run("connection list").done();
-    for word in ["upstream", "google", "work", "active", "openid"] {
+    for word in ["UPSTREAM", "google", "work", "active", "openid"] {
         assert!(table.out.contains(word), "{word}: {}", table.out);
     }
     assert!(table.out.contains(&acme.to_string()) && table.out.contains(&bolt.to_string()));
