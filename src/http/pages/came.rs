@@ -22,7 +22,7 @@ impl Pages {
     pub(super) async fn came_back(&self, head: &Parts, upstream: &str) -> Answer {
         match self.connected(head, upstream).await {
             Ok(answer) => answer,
-            Err(refusal) => self.refused_with(&refusal, account_page()),
+            Err(refusal) => self.refused_with(&refusal, Some(account_page())),
         }
     }
 
@@ -58,7 +58,7 @@ impl Pages {
     pub(super) async fn done(&self, head: &Parts, account: &str) -> Answer {
         match self.is_done(head, account).await {
             Ok(answer) => answer,
-            Err(refusal) => self.refused_with(&refusal, account_page()),
+            Err(refusal) => self.refused_with(&refusal, Some(account_page())),
         }
     }
 
@@ -97,9 +97,9 @@ impl Pages {
     }
 }
 
-fn account_page() -> Option<Link> {
-    Some(Link {
+fn account_page() -> Link {
+    Link {
         address: "/account".to_owned(),
         label: "Open the account page",
-    })
+    }
 }
