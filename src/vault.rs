@@ -30,7 +30,7 @@ use self::{data_keys::KeptKey, open::Place};
 pub use self::{
     emergency::{Disconnected, Emergency},
     error::VaultError,
-    grant::{GrantTokens, Held, Material},
+    grant::{GrantTokens, Held, Issuer, Material},
     inventory::{Canary, Inventory, MasterKeyUse, inventory},
     long_work::{Fault, Faults, Progress, Step, Watch},
     roots::Rewrapped,

@@ -74,8 +74,12 @@ impl Connections {
         let Some(site) = sites.get(&wanted.tool.site.name) else {
             return Ok(None);
         };
-        let flights = &self.refresher.flights;
-        if !flights.may_force(held.info.id, self.clock.monotonic()) {
+        // Somebody of the same crowd was faster, or is about it.
+        if held.info.generation > refused.generation {
+            return Ok(self.access(wanted, &held)?);
+        }
+        let (flights, id) = (&self.refresher.flights, held.info.id);
+        if !flights.is_running(id) && !flights.may_force(id, self.clock.monotonic()) {
             return Ok(None);
         }
         let outcome = if Refresher::is_renewable(&held, site) {
@@ -109,7 +113,14 @@ impl Connections {
         site: Option<&Arc<AccountSite>>,
     ) -> Result<(), ObtainError> {
         let label = Some(&held.info.label);
-        if held.info.state == CredentialState::NeedsReconnect {
+        let issuer = match &held.material {
+            Material::Grant(tokens) => tokens.issuer,
+            Material::Static(_) => None,
+        };
+        // The configuration names another provider by now, or another client: what was granted
+        // before goes to neither.
+        let is_other = |site: &Arc<AccountSite>| issuer.is_some_and(|it| it != site.issuer());
+        if held.info.state == CredentialState::NeedsReconnect || site.is_some_and(is_other) {
             return Err(self.needed(wanted, Reason::Ended, label));
         }
         let granted = &held.info.scopes;

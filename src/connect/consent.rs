@@ -159,6 +159,7 @@ impl Connections {
             expires: tokens.life.map(|life| began.plus(life)),
             access: Some(tokens.access),
             refresh: tokens.refresh,
+            issuer: Some(site.issuer()),
             scopes: granted.clone(),
             hint: None,
             shortfalls: match (short, before) {

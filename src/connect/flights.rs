@@ -98,6 +98,11 @@ impl Flights {
         Boarding::Start(sender, flight)
     }
 
+    /// Is somebody in this process renewing this grant?
+    pub(super) fn is_running(&self, id: CredentialId) -> bool {
+        self.known().running.contains_key(&id)
+    }
+
     /// It is over, however it ended.
     pub(super) fn land(&self, id: CredentialId) {
         self.known().running.remove(&id);

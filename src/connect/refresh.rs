@@ -314,13 +314,14 @@ fn copy(secret: &SecretString) -> SecretString {
 /// What counts from now on. An answer without a refresh token leaves the old one in place, and one
 /// without scopes what was granted (RFC 6749 section 6).
 fn renewed(held: &Held, tokens: Tokens, began: Timestamp) -> NewGrant {
-    let old = match &held.material {
-        Material::Grant(tokens) => tokens.refresh.as_ref(),
-        Material::Static(_) => None,
+    let (old, issuer) = match &held.material {
+        Material::Grant(tokens) => (tokens.refresh.as_ref(), tokens.issuer),
+        Material::Static(_) => (None, None),
     };
     NewGrant {
         access: Some(tokens.access),
         refresh: tokens.refresh.or_else(|| old.map(copy)),
+        issuer,
         scopes: match tokens.scopes {
             Some(scopes) => scopes.into_iter().collect(),
             None => held.info.scopes.clone(),

@@ -1,6 +1,6 @@
 //! Tells providers that grants ended, until they listen or a week has passed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use data_encoding::BASE64;
@@ -19,7 +19,8 @@ use crate::{
     config::provider::{ClientAuthentication, Revocation},
     secret::SecretString,
     store::{RevocationOutcome, RevocationRecord, StoreError},
-    vault::VaultError,
+    upstream::OpenedCredential,
+    vault::{GrantTokens, VaultError},
 };
 
 /// The second attempt comes so long after the first; each further one twice as late.
@@ -35,8 +36,13 @@ impl Connections {
     }
 
     async fn tell_due(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        for record in self.store.due_revocations(now).await? {
+        // While all opening is stopped nothing is told either; it is queued.
+        if self.vault.check_open().await.is_err() {
+            return Ok(());
+        }
+        for record in self.store.due_revocations(self.clock.now()).await? {
+            // Providers may be slow: each record has its own now.
+            let now = self.clock.now();
             if record.expires <= now {
                 self.close_one(&record, RevocationOutcome::GivenUp).await?;
                 continue;
@@ -85,13 +91,21 @@ impl Connections {
         if site.provider.revocation == Revocation::None {
             return Some(RevocationOutcome::NotOffered);
         }
-        let token = match self.vault.open_revocation(record).await {
-            Ok(token) => token,
+        let tokens = match self.vault.open_revocation(record).await {
+            Ok(tokens) => tokens,
             Err(VaultError::Damaged(_)) => return Some(RevocationOutcome::GivenUp),
             Err(error) => {
                 tracing::warn!(revocation = %record.id, %error, "revocation.not_opened");
                 return None;
             }
+        };
+        if tokens.issuer.is_some_and(|issuer| issuer != site.issuer()) {
+            tracing::error!(revocation = %record.id, upstream = %record.upstream,
+                "revocation.provider_changed");
+            return Some(RevocationOutcome::GivenUp);
+        }
+        let Some(token) = site.told_by(tokens) else {
+            return Some(RevocationOutcome::GivenUp);
         };
         match site.revoke(&token).await {
             Ok(outcome) => Some(outcome),
@@ -105,6 +119,22 @@ impl Connections {
 }
 
 impl AccountSite {
+    /// The token that tells this provider: where it takes access tokens only, that one.
+    fn told_by(&self, tokens: GrantTokens) -> Option<SecretString> {
+        let GrantTokens {
+            access, refresh, ..
+        } = tokens;
+        let text = |access: Arc<OpenedCredential>| {
+            let text = std::str::from_utf8(access.secret.expose()).ok()?;
+            Some(SecretString::new(text.to_owned()))
+        };
+        let access = access.and_then(text);
+        match &self.provider.revocation {
+            Revocation::None | Revocation::Rfc7009(_) => refresh.or(access),
+            Revocation::MetaPermissions(_) | Revocation::GithubGrant(_) => access.or(refresh),
+        }
+    }
+
     async fn revoke(&self, token: &SecretString) -> Result<RevocationOutcome, AskFault> {
         let question = match &self.provider.revocation {
             Revocation::None => return Ok(RevocationOutcome::NotOffered),

@@ -10,6 +10,7 @@ use crate::{
     names::UpstreamName,
     secret::SecretString,
     upstream::Account,
+    vault::Issuer,
 };
 
 /// An upstream whose accounts are connected.
@@ -31,6 +32,13 @@ pub struct AccountSite {
     /// Where the provider sends browsers back: one place for each upstream, so that no answer of
     /// one provider passes for another's.
     pub redirect_uri: Url,
+}
+
+impl AccountSite {
+    /// Who grants what comes from here.
+    pub fn issuer(&self) -> Issuer {
+        Issuer::of(self.provider.token_url.as_str(), &self.client_id)
+    }
 }
 
 /// All of them, by name.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::VaultError;
@@ -36,13 +37,45 @@ pub struct GrantTokens {
     pub access: Option<Arc<OpenedCredential>>,
     /// What renews it; none: nothing does.
     pub refresh: Option<SecretString>,
+    /// Who granted it; none: nobody noted it.
+    pub issuer: Option<Issuer>,
 }
 
-/// The sealed text of a grant: each token behind its length, 4 bytes, big end first.
-pub(super) fn encode(access: Option<&[u8]>, refresh: Option<&[u8]>) -> Zeroizing<Vec<u8>> {
+/// Who granted something, and to which client of ours: a digest of both. A token goes to nobody
+/// else, whatever the configuration says by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issuer([u8; 16]);
+
+impl Issuer {
+    /// Of a token endpoint and our name there.
+    pub fn of(token_url: &str, client_id: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(b"wicketgate/grant-issuer/v1\0");
+        hash.update(token_url.as_bytes());
+        hash.update(b"\0");
+        hash.update(client_id.as_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest[..16]);
+        Self(short)
+    }
+}
+
+/// The sealed text of a grant: each token, and then the issuer, behind its length, 4 bytes, big end
+/// first.
+pub(super) fn encode(
+    access: Option<&[u8]>,
+    refresh: Option<&[u8]>,
+    issuer: Option<Issuer>,
+) -> Zeroizing<Vec<u8>> {
     let (access, refresh) = (access.unwrap_or_default(), refresh.unwrap_or_default());
-    let mut out = Zeroizing::new(Vec::with_capacity(8 + access.len() + refresh.len()));
-    for part in [access, refresh] {
+    let mut out = Zeroizing::new(Vec::with_capacity(32 + access.len() + refresh.len()));
+    let issuer = issuer.map(|issuer| issuer.0);
+    for part in [
+        access,
+        refresh,
+        issuer.as_ref().map_or(&[], |bytes| &bytes[..]),
+    ] {
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(part);
@@ -63,6 +96,7 @@ pub(super) fn decode(text: &SecretBytes, generation: u64) -> Result<GrantTokens,
     };
     let access = take().ok_or_else(damaged)?;
     let refresh = take().ok_or_else(damaged)?;
+    let issuer = take().ok_or_else(damaged)?;
     let refresh = std::str::from_utf8(refresh).map_err(|_| damaged())?;
     Ok(GrantTokens {
         access: (!access.is_empty()).then(|| {
@@ -72,6 +106,10 @@ pub(super) fn decode(text: &SecretBytes, generation: u64) -> Result<GrantTokens,
             })
         }),
         refresh: (!refresh.is_empty()).then(|| SecretString::new(refresh.to_owned())),
+        issuer: match issuer {
+            [] => None,
+            bytes => Some(Issuer(bytes.try_into().map_err(|_| damaged())?)),
+        },
     })
 }
 
@@ -81,7 +119,7 @@ mod tests {
 
     #[test]
     fn tokens_come_back_and_damage_does_not() {
-        let sealed = encode(Some(b"access"), Some(b"refresh"));
+        let sealed = encode(Some(b"access"), Some(b"refresh"), Some(Issuer([7; 16])));
         let tokens = decode(&SecretBytes::new(sealed.to_vec()), 7).unwrap();
         let access = tokens.access.unwrap();
         assert_eq!(
@@ -89,7 +127,8 @@ mod tests {
             (&b"access"[..], 7)
         );
         assert_eq!(tokens.refresh.unwrap().expose(), "refresh");
-        let none = decode(&SecretBytes::new(encode(None, None).to_vec()), 1).unwrap();
+        assert_eq!(tokens.issuer, Some(Issuer([7; 16])));
+        let none = decode(&SecretBytes::new(encode(None, None, None).to_vec()), 1).unwrap();
         assert!(none.access.is_none() && none.refresh.is_none());
         for cut in 0..sealed.len() {
             assert!(decode(&SecretBytes::new(sealed[..cut].to_vec()), 1).is_err());

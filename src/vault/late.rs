@@ -1,7 +1,7 @@
 //! What a provider gave for a grant, and what could not be kept: its account was disconnected
 //! meanwhile, or the store was away for too long.
 
-use super::{Held, Material, NewGrant, Vault, VaultError};
+use super::{Held, Material, NewGrant, Vault, VaultError, write::tokens_of};
 use crate::{
     secret::Secret,
     store::{Stamp, StoreError},
@@ -20,13 +20,12 @@ impl Vault {
         {
             return Ok(());
         }
-        let Some(token) = new.refresh.as_ref().or(new.access.as_ref()) else {
+        if new.refresh.is_none() && new.access.is_none() {
             return Ok(());
-        };
+        }
+        let tokens = tokens_of(new);
         for _ in 0..ATTEMPTS {
-            let revocation = self
-                .revocation(&held.info, token.expose().as_bytes())
-                .await?;
+            let revocation = self.revocation(&held.info, &tokens).await?;
             match self.store.queue_revocation(&revocation).await {
                 // The operator's data key was rotated meanwhile.
                 Err(StoreError::Conflict) => {}

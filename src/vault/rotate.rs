@@ -244,7 +244,7 @@ impl Vault {
         record: &RevocationRecord,
         keys: &mut Keys,
     ) -> Result<Resealed<RevocationId>, VaultError> {
-        let token = self.open_revocation(record).await?;
+        let told = self.revocation_text(record).await?;
         let (to, key) = self.key_among(Tenant::Operator, keys).await?;
         let row = record.id.to_string();
         let place = place_of_revocation(&row, &record.upstream);
@@ -254,7 +254,7 @@ impl Vault {
             generation: 0,
             from: record.data_key,
             to,
-            sealed: key.seal(&place, token.expose().as_bytes(), &*self.entropy),
+            sealed: key.seal(&place, told.expose(), &*self.entropy),
         })
     }
 

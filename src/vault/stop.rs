@@ -27,11 +27,8 @@ impl Vault {
         let state = if word >> STATE_BITS == era && heard != UNKNOWN {
             heard
         } else {
-            // One caller asks; the others wait for it, and take over when it goes away.
-            let asking = self
-                .asked
-                .get_or_insert_async(&era, self.ask_whether_stopped());
-            let state = Box::pin(asking).await?;
+            let ask = || Box::pin(self.ask_whether_stopped());
+            let state = self.asking.share(era, ask).await?;
             self.stop.store(era << STATE_BITS | state, Ordering::SeqCst);
             state
         };

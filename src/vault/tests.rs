@@ -300,6 +300,7 @@ async fn a_credential_may_be_replaced_by_one_of_another_kind() {
     let grant = NewGrant {
         access: Some(secret("token")),
         refresh: None,
+        issuer: None,
         scopes: Vec::new(),
         expires: None,
         hint: None,

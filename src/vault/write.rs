@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Held, Material, Vault, VaultError, grant, open::place_of};
+use super::{GrantTokens, Held, Issuer, Material, Vault, VaultError, grant, open::place_of};
 use crate::{
     clock::Timestamp,
     crypto::{Context, Purpose},
     ids::{CredentialId, ReplicaId, RevocationId},
     names::{Label, ScopeName, UpstreamName},
-    secret::SecretString,
+    secret::{SecretBytes, SecretString},
     store::{
         CredentialInfo, CredentialKind, CredentialRecord, CredentialState, Lease, Removal,
         RevocationRecord, Stamp, StoreError, Tenant,
@@ -28,6 +28,8 @@ pub struct NewGrant {
     pub access: Option<SecretString>,
     /// What renews it.
     pub refresh: Option<SecretString>,
+    /// Who granted it.
+    pub issuer: Option<Issuer>,
     /// What was granted.
     pub scopes: Vec<ScopeName>,
     /// When the access token ends.
@@ -244,18 +246,23 @@ impl Vault {
         }
     }
 
-    /// The token of a queued revocation.
+    /// The tokens of a queued revocation.
     pub async fn open_revocation(
         &self,
         record: &RevocationRecord,
-    ) -> Result<SecretString, VaultError> {
+    ) -> Result<GrantTokens, VaultError> {
+        grant::decode(&self.revocation_text(record).await?, 0)
+    }
+
+    /// The same as it was sealed.
+    pub(super) async fn revocation_text(
+        &self,
+        record: &RevocationRecord,
+    ) -> Result<SecretBytes, VaultError> {
         let key = self.key(record.data_key, Tenant::Operator).await?;
         let row = record.id.to_string();
         let opened = key.open(&place_of_revocation(&row, &record.upstream), &record.sealed);
-        let damaged = VaultError::Damaged("revocation");
-        let opened = opened.map_err(|_| damaged.clone())?;
-        let text = std::str::from_utf8(opened.expose()).map_err(|_| damaged)?;
-        Ok(SecretString::new(text.to_owned()))
+        opened.map_err(|_| VaultError::Damaged("revocation"))
     }
 
     async fn revocation_of(&self, held: &Held) -> Result<Option<RevocationRecord>, VaultError> {
@@ -270,17 +277,18 @@ impl Vault {
             .refresh
             .as_ref()
             .map(|token| token.expose().as_bytes());
-        let Some(token) = refresh.or(access) else {
+        if refresh.or(access).is_none() {
             return Ok(None);
-        };
-        Ok(Some(self.revocation(&held.info, token).await?))
+        }
+        let told = grant::encode(access, refresh, tokens.issuer);
+        Ok(Some(self.revocation(&held.info, &told).await?))
     }
 
-    /// What its provider is told about a grant.
+    /// What its provider is told about a grant; `tokens` as [`grant::encode`] writes them.
     pub(super) async fn revocation(
         &self,
         info: &CredentialInfo,
-        token: &[u8],
+        tokens: &[u8],
     ) -> Result<RevocationRecord, VaultError> {
         let now = self.clock.now();
         let id = RevocationId::generate(now, &*self.entropy);
@@ -292,7 +300,7 @@ impl Vault {
             subject: info.tenant.to_string(),
             upstream: info.upstream.clone(),
             data_key,
-            sealed: key.seal(&place, token, &*self.entropy),
+            sealed: key.seal(&place, tokens, &*self.entropy),
             attempts: 0,
             next: now,
             created: now,
@@ -392,8 +400,12 @@ pub(super) fn place_of_revocation<'a>(row: &'a str, upstream: &'a UpstreamName) 
     }
 }
 
-fn tokens_of(new: &NewGrant) -> zeroize::Zeroizing<Vec<u8>> {
-    grant::encode(bytes(new.access.as_ref()), bytes(new.refresh.as_ref()))
+pub(super) fn tokens_of(new: &NewGrant) -> zeroize::Zeroizing<Vec<u8>> {
+    grant::encode(
+        bytes(new.access.as_ref()),
+        bytes(new.refresh.as_ref()),
+        new.issuer,
+    )
 }
 
 fn bytes(token: Option<&SecretString>) -> Option<&[u8]> {

@@ -126,6 +126,7 @@ async fn no_row_appears_under_a_key_that_was_replaced(fixture: &Fixture) {
                 let new = NewGrant {
                     access: Some(text(&format!("{number}-{round}"))),
                     refresh: None,
+                    issuer: None,
                     scopes: Vec::new(),
                     expires: None,
                     hint: None,
@@ -216,6 +217,7 @@ async fn an_emergency_reports_what_was_queued(fixture: &Fixture) {
     let new = NewGrant {
         access: Some(text("access")),
         refresh: Some(text("CANARY-refresh")),
+        issuer: None,
         scopes: Vec::new(),
         expires: None,
         hint: None,

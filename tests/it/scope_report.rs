@@ -63,6 +63,7 @@ async fn connect(vault: &Vault, license: LicenseId, upstream: &str, scopes: &[&s
     let grant = NewGrant {
         access: Some(SecretString::new(SECRET.to_owned())),
         refresh: None,
+        issuer: None,
         scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
         expires: None,
         hint: Some("ann".to_owned()),

@@ -15,6 +15,7 @@ fn grant(access: &str, refresh: &str) -> NewGrant {
     NewGrant {
         access: Some(secret(access)),
         refresh: Some(secret(refresh)),
+        issuer: None,
         scopes: Vec::new(),
         expires: None,
         hint: None,
@@ -221,8 +222,8 @@ async fn an_emergency_disconnects_accounts_and_tells_their_providers() {
     let due = world.store.due_revocations(NOW).await.unwrap();
     assert_eq!(told, [Some(due[0].id)]);
     assert_eq!((due.len(), &due[0].subject), (1, &mine.to_string()));
-    let token = vault.open_revocation(&due[0]).await.unwrap();
-    assert_eq!(token.expose(), "leaked");
+    let told = vault.open_revocation(&due[0]).await.unwrap();
+    assert_eq!(told.refresh.unwrap().expose(), "leaked");
     vault.unseal("cli").await.unwrap();
     assert_eq!(vault.remembered(mine, &ads()).await.unwrap().len(), 0);
     assert_eq!(vault.remembered(theirs, &ads()).await.unwrap().len(), 1);

@@ -61,6 +61,7 @@ async fn connect(vault: &Vault, license: LicenseId, upstream: &str, label: &str)
     let grant = NewGrant {
         access: secret(CANARIES[0]),
         refresh: secret(CANARIES[1]),
+        issuer: None,
         scopes: vec!["openid".parse().unwrap()],
         expires: None,
         hint: None,

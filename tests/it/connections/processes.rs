@@ -97,6 +97,7 @@ impl Site {
         let new = NewGrant {
             access: Some(SecretString::new("canary-at-that-is-over".to_owned())),
             refresh: Some(SecretString::new(self.provider.grant_by_hand(&[SCOPE]))),
+            issuer: None,
             scopes: vec![SCOPE.parse().unwrap()],
             expires: Some(now),
             hint: None,
