@@ -35,7 +35,7 @@ struct Scene {
 fn upstream(api: SocketAddr, credential: &str) -> String {
     format!(
         "  api:\n    rest:\n      base_url: http://{api}\n      allow_special_use: [127.0.0.0/8]\n      \
-         limit: 10000/s\n      credential: {credential}\n      tools:\n        - {{ name: report, \
+         limit: 10000/s\n      max_concurrent: 100\n      max_queue: 1000\n      credential: {credential}\n      tools:\n        - {{ name: report, \
          description: Reads., read_only: true, request: {{ path: /api/report }}, \
          input: {{ type: object, additionalProperties: false }} }}\n"
     )
