@@ -1,12 +1,9 @@
 //! Secrets that buy tokens, from the credential store: through the real binary, as an operator has it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use wicketgate::clock::SystemClock;
 
 use super::{SCOPE, upstream};
@@ -67,9 +64,9 @@ impl Site {
 
     /// A refresh token of an account, as its owner would bring it.
     fn refresh_token(&self, account: &str) -> String {
-        self.provider.knobs().account = account.to_owned();
+        account.clone_into(&mut self.provider.knobs().account);
         let token = self.provider.grant_by_hand(&[SCOPE]);
-        self.provider.knobs().account = ACCOUNT.to_owned();
+        ACCOUNT.clone_into(&mut self.provider.knobs().account);
         token
     }
 
