@@ -281,6 +281,7 @@ async fn post(app: &App, path: &str, fields: &[(&str, &str)]) -> Answer {
 
 impl Stage<'_> {
     /// What alpha sends: its own key and login, and this text there.
+    #[expect(clippy::too_many_lines, reason = "a table of places")]
     fn request(&self, route: Route, spot: Spot, text: &str) -> String {
         let tail = match route.path {
             "/connect/callback/{*upstream}" => UPSTREAM,
