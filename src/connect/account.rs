@@ -76,7 +76,7 @@ impl Connections {
         };
         // Somebody of the same crowd was faster, or is about it.
         if held.info.generation > refused.generation {
-            return Ok(self.access(wanted, &held)?);
+            return self.access(wanted, &held);
         }
         let (flights, id) = (&self.refresher.flights, held.info.id);
         if !flights.is_running(id) && !flights.may_force(id, self.clock.monotonic()) {

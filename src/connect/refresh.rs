@@ -351,6 +351,7 @@ fn in_memory(held: &Held, new: &NewGrant, now: Timestamp) -> Arc<Held> {
         },
         material: Material::Grant(GrantTokens {
             access,
+            issuer: new.issuer,
             refresh: new.refresh.as_ref().map(copy),
         }),
     })
