@@ -7,6 +7,8 @@ use crate::clock::Timestamp;
 const BATCH: u64 = 5_000;
 /// Most transactions of one statement; the rest is left for the next time.
 const ROUNDS: usize = 100;
+/// Most rows of one statement.
+const MOST: u64 = 500_000;
 
 const CODES: &str = "DELETE FROM authorization_codes WHERE digest IN (SELECT digest \
      FROM authorization_codes WHERE expires_ms < $1 LIMIT 5000)";
@@ -54,30 +56,30 @@ impl Store {
         ] {
             removed += self.remove(statement, before).await?;
         }
-        Ok(removed + self.remove_fenced(ATTEMPTS, before).await?)
+        let mut attempts = 0;
+        loop {
+            let rows = fenced_write!(self, Fence::Whole, tx => {
+                run!(tx, ATTEMPTS, before.as_millis())
+            })?;
+            attempts += rows;
+            if rows < BATCH || attempts >= MOST {
+                return Ok(removed + attempts);
+            }
+        }
     }
 
     /// Forgets scopes that no call needed since `before`; how many. At most 500,000 at once.
     pub async fn prune_scope_uses(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.remove_fenced(SCOPE_USES, before).await
-    }
-
-    async fn remove_fenced(
-        &self,
-        statement: &'static str,
-        before: Timestamp,
-    ) -> Result<u64, StoreError> {
         let mut removed = 0;
-        for _ in 0..ROUNDS {
+        loop {
             let rows = fenced_write!(self, Fence::Whole, tx => {
-                run!(tx, statement, before.as_millis())
+                run!(tx, SCOPE_USES, before.as_millis())
             })?;
             removed += rows;
-            if rows < BATCH {
-                break;
+            if rows < BATCH || removed >= MOST {
+                return Ok(removed);
             }
         }
-        Ok(removed)
     }
 
     async fn remove(&self, statement: &'static str, before: Timestamp) -> Result<u64, StoreError> {

@@ -28,13 +28,17 @@ const OVER_ALL: &[(&str, &str)] = &[
     // Written and read for all licenses together; holds no secret.
     ("src/store/scope_uses.rs", "note_scope_uses"),
     ("src/store/scope_uses.rs", "scope_uses"),
+    // The command line over all tenants, and what it says of each.
+    ("src/vault/rotate.rs", "finish"),
+    ("src/vault/rotate.rs", "retire_of_the_whole"),
     ("src/vault/verify.rs", "verify"),
 ];
 
 /// What an opened credential is or stands in.
 const OPENED: &[&str] = &["OpenedCredential", "Held", "GrantTokens", "Material"];
 /// What proves for whom it is opened.
-const PROOFS: &[&str] = &["Principal", "OperatorAct", "Held"];
+/// A queued revocation is one: what is in it is good for ending a grant, at its issuer.
+const PROOFS: &[&str] = &["Principal", "OperatorAct", "Held", "RevocationRecord"];
 
 /// A function: its name, what it takes and gives, and what it does.
 struct Function<'a> {

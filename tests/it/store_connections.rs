@@ -312,11 +312,7 @@ async fn revocations_are_due_claimed_and_closed(fixture: &Fixture) {
     };
     let (stamp, older) = (fixture.stamp(), Some((&revocation, info.generation + 1)));
     let moved_on = store.delete_credential(&info.upstream, info.tenant, &info.label, older, &stamp);
-    assert_eq!(
-        moved_on.await,
-        Err(StoreError::Conflict),
-        "renewed meanwhile"
-    );
+    assert_eq!(moved_on.await, Err(StoreError::Conflict), "it was renewed");
     assert_eq!(delete().await, Removal::Removed);
     assert_eq!(delete().await, Removal::NotFound);
     assert_eq!(store.due_revocations(later(9)).await.unwrap(), []);
