@@ -189,6 +189,6 @@ fn a_crash_leaves_no_core_and_says_no_secret() {
     }
     assert_eq!(
         ground.left(),
-        ["ABRT.stderr", "QUIT.stderr", "SEGV.stderr", "stdout"]
+        ["ABRT.stderr", "ILL.stderr", "SEGV.stderr", "stdout"]
     );
 }

@@ -172,9 +172,8 @@ async fn more_is_asked_for_besides_what_was_granted() {
         assert_eq!(names(&finished.granted), [SCOPE, WIDER], "{flavour:?}");
         let asked = scene.provider.authorizations().remove(1);
         let expected = match flavour {
-            Flavour::Google => WIDER.to_owned(),
             Flavour::Meta => format!("{SCOPE},{WIDER}"),
-            Flavour::Amazon | Flavour::Github => format!("{SCOPE} {WIDER}"),
+            Flavour::Google | Flavour::Amazon | Flavour::Github => format!("{SCOPE} {WIDER}"),
         };
         assert_eq!(asked["scope"], expected, "{flavour:?}");
         assert!(succeeded(&scene.call("change").await), "{flavour:?}");

@@ -195,7 +195,10 @@ async fn connect(traffic: &mut Traffic, provider: &OauthProvider, link: &str, ke
     // With a state that is not ours, with the right one, and again.
     let wrong = back.replacen("state=", "state=x", 1);
     assert_eq!(traffic.page(&wrong).await.status, 403);
-    assert_eq!(traffic.page(back).await.status, 200);
+    let done = traffic.page(back).await;
+    assert_eq!(done.status, 303);
+    let done = done.header("location").unwrap_or_default().to_owned();
+    assert_eq!(traffic.page(&done).await.status, 200, "{done}");
     assert_eq!(traffic.page(back).await.status, 403);
 }
 

@@ -250,7 +250,7 @@ impl Beta {
         assert_eq!(page.status, 200, "{}", page.body);
         let (_, back) = self.back.split_once(HOST).unwrap();
         let page = browser.get(back).await;
-        assert_eq!(page.status, 200, "{}", page.body);
+        assert_eq!(page.status, 303, "{}", page.body);
         let carried = json!({ "requestState": self.state });
         let done = scene.call(&self.client, UPSTREAM, "beta", &carried).await;
         assert!(done.body.contains("beta-9"), "{}", done.body);
@@ -285,6 +285,7 @@ impl Stage<'_> {
     fn request(&self, route: Route, spot: Spot, text: &str) -> String {
         let tail = match route.path {
             "/connect/callback/{*upstream}" => UPSTREAM,
+            "/connect/done/{*account}" => "account_both/default",
             "/connect/{*handle}" => "wgh_none",
             _ => "oauth-authorization-server",
         };
