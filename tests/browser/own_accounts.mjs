@@ -185,7 +185,8 @@ const all = {
     assert.match(await page.innerText('main'), /No tool uses that account any more/);
     await look(page, 'account-disconnected');
     await linkOf(address, key, 'read_reports');
-    for (let tries = 60; tries > 0 && !(await book()).revoked; tries -= 1) await page.waitForTimeout(250);
+    // It looks for what is to be told once a minute.
+    for (let tries = 320; tries > 0 && !(await book()).revoked; tries -= 1) await page.waitForTimeout(250);
     assert.equal((await book()).revoked, 1, 'the provider was told');
   },
 
