@@ -6,6 +6,7 @@
 
 pub mod assertion;
 pub mod keys;
+pub mod service_account;
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ use crate::{
         sigv4::{Signable, Signer},
     },
     entropy::SharedEntropy,
-    secret::{SecretBytes, SecretJson, SecretString, wipe},
+    secret::{SecretBytes, SecretJson, SecretString},
 };
 
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
@@ -116,11 +116,7 @@ impl AwsKms {
             .map_err(|_| KmsError::Refused("the request cannot be signed"))?
             .put_on(&mut request.headers);
         let busy = |answer: &Answer| fault(&answer.json()) == "ThrottlingException";
-        let answer = self.line.ask(&request, Line::deadline(), busy).await;
-        if let Some(body) = request.body.take() {
-            wipe(body);
-        }
-        let answer = answer?;
+        let answer = self.line.ask(&request, Line::deadline(), busy).await?;
         if answer.status.is_success() {
             Ok(answer.json())
         } else {

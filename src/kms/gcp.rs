@@ -13,7 +13,6 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header::AUTHORIZATION};
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -25,9 +24,8 @@ use super::{
 use crate::{
     clock::SharedClock,
     crypto::Context,
-    egress::EgressRequest,
     entropy::SharedEntropy,
-    secret::{SecretBytes, SecretJson, SecretString, wipe},
+    secret::{SecretBytes, SecretJson, SecretString},
 };
 
 /// Where the service is unless told otherwise.
@@ -93,24 +91,12 @@ impl GcpKms {
         let deadline = Line::deadline();
         let mut request = post(url.clone(), &body);
         drop(body);
-        let answer = self.send(&mut request, deadline).await;
-        if let Some(body) = request.body.take() {
-            wipe(body);
-        }
-        answer
-    }
-
-    async fn send(
-        &self,
-        request: &mut EgressRequest,
-        deadline: Instant,
-    ) -> Result<Answer, KmsError> {
         let mut tries = 0;
         loop {
             tries += 1;
             let bearer: HeaderValue = self.tokens.bearer(deadline).await?;
             request.headers.insert(AUTHORIZATION, bearer);
-            let answer = self.line.ask(request, deadline, |_| false).await?;
+            let answer = self.line.ask(&request, deadline, |_| false).await?;
             // A token that was ended early: once more with another.
             if answer.status.as_u16() != 401 || tries > 1 {
                 return Ok(answer);

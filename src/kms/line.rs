@@ -157,15 +157,40 @@ const fn not_reached(fault: EgressError) -> Result<&'static str, KmsError> {
 }
 
 /// A POST of JSON.
-pub(super) fn post(url: Url, body: &Value) -> EgressRequest {
+pub(super) fn post(url: Url, body: &Value) -> Post {
     let mut headers = http::HeaderMap::new();
     let json = HeaderValue::from_static("application/json");
     headers.insert(header::CONTENT_TYPE, json);
-    EgressRequest {
+    Post(EgressRequest {
         method: Method::POST,
         url,
         headers,
         body: Some(Bytes::from(body.to_string())),
+    })
+}
+
+/// A request whose body may hold a key: wiped when it is dropped, also in the middle of the asking.
+pub(super) struct Post(EgressRequest);
+
+impl std::ops::Deref for Post {
+    type Target = EgressRequest;
+
+    fn deref(&self) -> &EgressRequest {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Post {
+    fn deref_mut(&mut self) -> &mut EgressRequest {
+        &mut self.0
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        if let Some(body) = self.0.body.take() {
+            wipe(body);
+        }
     }
 }
 

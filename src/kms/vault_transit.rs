@@ -21,7 +21,7 @@ use super::{
 use crate::{
     crypto::Context,
     entropy::SharedEntropy,
-    secret::{SecretBytes, SecretJson, SecretString, wipe},
+    secret::{SecretBytes, SecretJson, SecretString},
 };
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
@@ -82,11 +82,7 @@ impl VaultTransit {
         }
         // 412: a replica that has not caught up.
         let busy = |answer: &Answer| answer.status.as_u16() == 412;
-        let answer = self.line.ask(&request, Line::deadline(), busy).await;
-        if let Some(body) = request.body.take() {
-            wipe(body);
-        }
-        answer
+        self.line.ask(&request, Line::deadline(), busy).await
     }
 }
 

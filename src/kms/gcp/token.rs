@@ -6,36 +6,26 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::{
-    rand::SystemRandom,
-    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
-};
 use bytes::Bytes;
-use data_encoding::BASE64URL_NOPAD;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use ipnet::IpNet;
-use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use super::{GcpIdentity, METADATA};
 use crate::{
-    clock::SharedClock,
+    clock::{SharedClock, Timestamp},
+    crypto::jwt::service_account::{GRANT_TYPE, ServiceAccountKey},
     egress::EgressRequest,
     kms::{
         KeySetupError, KmsError,
         line::{Line, below},
     },
-    secret::{SecretJson, SecretString},
 };
 
 /// The only thing that is asked for.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloudkms";
-const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-/// How long an assertion is good for: the most the server takes.
-const ASSERTION: Duration = Duration::from_hours(1);
 /// A token this close to its end is not used any more.
 const MARGIN: Duration = Duration::from_mins(2);
 /// A longer lifetime is not believed.
@@ -58,15 +48,8 @@ struct Kept {
 }
 
 enum Source {
-    Account(Box<Account>),
+    Account(Box<ServiceAccountKey>),
     Metadata(Url),
-}
-
-struct Account {
-    email: String,
-    key_id: Option<String>,
-    pair: RsaKeyPair,
-    token_url: Url,
 }
 
 impl Tokens {
@@ -78,8 +61,9 @@ impl Tokens {
     ) -> Result<Self, KeySetupError> {
         let (source, line) = match identity {
             GcpIdentity::KeyFile(text) => {
-                let account = Account::read(text).ok_or(KeySetupError::KeyFile)?;
-                let line = line(&account.token_url, allowed)?;
+                let account = ServiceAccountKey::parse(text.expose().as_bytes());
+                let account = account.map_err(|_| KeySetupError::KeyFile)?;
+                let line = line(account.token_url(), allowed)?;
                 (Source::Account(Box::new(account)), line)
             }
             GcpIdentity::Metadata(address) => {
@@ -116,7 +100,7 @@ impl Tokens {
             return Ok(kept.bearer.clone());
         }
         let request = match &self.source {
-            Source::Account(account) => account.request(self.clock.now().as_millis() / 1000)?,
+            Source::Account(account) => request(account, self.clock.now())?,
             Source::Metadata(url) => {
                 let mut headers = HeaderMap::new();
                 headers.insert(FLAVOR, HeaderValue::from_static("Google"));
@@ -147,57 +131,22 @@ impl Tokens {
     }
 }
 
-impl Account {
-    /// From the JSON key file.
-    fn read(text: &SecretString) -> Option<Self> {
-        let json = SecretJson::parse(text.expose().as_bytes());
-        let field = |name: &str| json[name].as_str();
-        let der = PrivatePkcs8KeyDer::from_pem_slice(field("private_key")?.as_bytes()).ok()?;
-        Some(Self {
-            email: field("client_email")?.to_owned(),
-            key_id: field("private_key_id").map(str::to_owned),
-            pair: RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).ok()?,
-            token_url: field("token_uri")?.parse().ok()?,
-        })
-    }
-
-    /// Asks for a token with an assertion that holds for an hour from `now`, in seconds.
-    fn request(&self, now: i64) -> Result<EgressRequest, KmsError> {
-        let mut head = json!({ "alg": "RS256", "typ": "JWT" });
-        if let Some(id) = &self.key_id {
-            head["kid"] = json!(id);
-        }
-        let claims = json!({
-            "iss": self.email,
-            "scope": SCOPE,
-            "aud": self.token_url,
-            "iat": now,
-            "exp": now.saturating_add_unsigned(ASSERTION.as_secs()),
-        });
-        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let message = format!("{}.{}", part(&head), part(&claims));
-        let mut signature = vec![0; self.pair.public_modulus_len()];
-        // This padding takes no randomness; the engine wants a source of it all the same.
-        let signed = self.pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            message.as_bytes(),
-            &mut signature,
-        );
-        signed.map_err(|_| KmsError::Refused("the service account's key does not sign"))?;
-        let assertion = format!("{message}.{}", BASE64URL_NOPAD.encode(&signature));
-        let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", GRANT)
-            .append_pair("assertion", &assertion)
-            .finish();
-        let mut headers = HeaderMap::new();
-        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-        headers.insert(header::CONTENT_TYPE, kind);
-        Ok(EgressRequest {
-            method: Method::POST,
-            url: self.token_url.clone(),
-            headers,
-            body: Some(Bytes::from(form)),
-        })
-    }
+/// Asks for a token with an assertion.
+fn request(account: &ServiceAccountKey, now: Timestamp) -> Result<EgressRequest, KmsError> {
+    let assertion = account.assertion(SCOPE, None, now);
+    let assertion =
+        assertion.map_err(|_| KmsError::Refused("the service account's key does not sign"))?;
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", GRANT_TYPE)
+        .append_pair("assertion", assertion.expose())
+        .finish();
+    let mut headers = HeaderMap::new();
+    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+    headers.insert(header::CONTENT_TYPE, kind);
+    Ok(EgressRequest {
+        method: Method::POST,
+        url: account.token_url().clone(),
+        headers,
+        body: Some(Bytes::from(form)),
+    })
 }

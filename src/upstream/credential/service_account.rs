@@ -1,7 +1,5 @@
 //! A token for a Google service account (RFC 7523): the secret is the account's JSON key file.
 
-use serde::Deserialize;
-use serde_json::json;
 use url::Url;
 
 use super::{
@@ -9,35 +7,18 @@ use super::{
     mint::{Grant, Mint, MintFault, Order},
 };
 use crate::{
-    clock::Timestamp, config::credential::ServiceAccountConfig,
-    crypto::jwt::assertion::AssertionKey, secret::SecretString,
+    clock::Timestamp,
+    config::credential::ServiceAccountConfig,
+    crypto::jwt::service_account::{KeyFileFault, ServiceAccountKey},
+    names::ScopeName,
 };
 
 /// Where Google sells tokens, unless the configuration names another place.
 const GOOGLE: &str = "https://oauth2.googleapis.com/token";
 
-/// How long an assertion is good for, in seconds: the longest that Google takes.
-const LIFE: i64 = 3_600;
-
 struct ServiceAccount {
     token_url: Url,
     config: ServiceAccountConfig,
-}
-
-/// What a key file holds, of what matters.
-#[derive(Deserialize)]
-struct KeyFile {
-    r#type: String,
-    client_email: String,
-    private_key_id: String,
-    private_key: String,
-    token_uri: String,
-}
-
-impl Drop for KeyFile {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.private_key);
-    }
 }
 
 /// `credential.service_account`
@@ -63,42 +44,24 @@ impl Mint for ServiceAccount {
     }
 
     fn order(&self, secret: &OpenedCredential, now: Timestamp) -> Result<Order, MintFault> {
-        let file: KeyFile = serde_json::from_slice(secret.secret.expose()).map_err(|_| {
-            MintFault("it is not the JSON key file that Google hands out for a service account")
-        })?;
-        if file.r#type != "service_account" {
-            return Err(MintFault("the key file is not that of a service account"));
-        }
+        let key = ServiceAccountKey::parse(secret.secret.expose()).map_err(unusable)?;
         // Whoever can name another place would be handed assertions that are good at this one.
-        if file.token_uri.parse().ok().as_ref() != Some(&self.token_url) {
+        if *key.token_url() != self.token_url {
             return Err(MintFault(
                 "`token_uri` in the key file is another place than the credential's `token_url`",
             ));
         }
-        let unusable = |_| MintFault("`private_key` in the key file is no RSA key in PKCS #8 form");
-        let key = AssertionKey::parse(&file.private_key).map_err(unusable)?;
-        let from = now.as_millis().div_euclid(1_000);
-        let scopes: Vec<&str> = self
-            .config
-            .scopes
-            .iter()
-            .map(crate::names::ScopeName::as_str)
-            .collect();
-        let mut claims = json!({
-            "iss": file.client_email,
-            "scope": scopes.join(" "),
-            "aud": self.token_url.as_str(),
-            "iat": from,
-            "exp": from + LIFE,
-        });
-        if let Some(subject) = &self.config.subject {
-            claims["sub"] = json!(subject);
-        }
-        let assertion: SecretString = key.sign(&file.private_key_id, &claims).map_err(unusable)?;
+        let scopes: Vec<&str> = self.config.scopes.iter().map(ScopeName::as_str).collect();
+        let assertion = key.assertion(&scopes.join(" "), self.config.subject.as_deref(), now);
+        let assertion = assertion.map_err(unusable)?;
         Ok(Order {
             grant: Grant::Assertion(assertion),
             scopes: Vec::new(),
             audience: None,
         })
     }
+}
+
+const fn unusable(fault: KeyFileFault) -> MintFault {
+    MintFault(fault.as_str())
 }
