@@ -12,7 +12,7 @@ use super::{Call, CallError, CallResult};
 use crate::{
     clock::SharedClock,
     connect::{Connections, ObtainError},
-    upstream::{Answer, UpstreamError},
+    upstream::{Answer, Departure, UpstreamError},
 };
 
 /// Sends the prepared request.
@@ -49,14 +49,19 @@ impl Service<Call> for Dispatch {
                 let renewing = connections.renew(&caller, &tool.bound, account.as_ref(), refused);
                 let renewing = tokio::time::timeout_at(call.deadline, renewing);
                 match renewing.await {
-                    Ok(Ok(Some(fresh))) => {
+                    // It counts for the upstream's rate as every further attempt does.
+                    Ok(Ok(Some(fresh))) if tool.bound.site.gate.spend_again() => {
                         // The upstream did nothing but refuse: sending again repeats nothing.
                         let again = tool.bound.target.prepare(&call.arguments);
                         let again = again.map_err(CallError::UnsafeArgument)?;
                         result = again.send(Some(fresh), call.deadline).await;
                     }
-                    // The account ended at its provider just now: only its owner can help.
-                    Ok(Err(ObtainError::Connect(needed))) => ended = Some(needed),
+                    // The account ended at its provider just now: only its owner can help. What was
+                    // sent is counted nevertheless.
+                    Ok(Err(ObtainError::Connect(mut needed))) => {
+                        needed.departure = Departure::MayHaveArrived;
+                        ended = Some(needed);
+                    }
                     Ok(_) | Err(_) => {}
                 }
             }

@@ -80,17 +80,23 @@ pub enum Charge {
     Refund,
 }
 
+impl Charge {
+    const fn of(departure: Departure) -> Self {
+        match departure {
+            Departure::NeverLeft => Self::Refund,
+            Departure::MayHaveArrived => Self::Keep,
+        }
+    }
+}
+
 impl CallError {
     /// Refund only what provably never left.
     pub const fn charge(&self) -> Charge {
         match self {
-            Self::Upstream(error) => match error.departure() {
-                Departure::NeverLeft => Charge::Refund,
-                Departure::MayHaveArrived => Charge::Keep,
-            },
+            Self::Upstream(error) => Charge::of(error.departure()),
+            Self::ConnectionNeeded(needed) => Charge::of(needed.departure),
             Self::NoSlot(_)
             | Self::CredentialMissing
-            | Self::ConnectionNeeded(_)
             | Self::ConnectionDeclined
             | Self::AccountAmbiguous(_)
             | Self::AccountUnknown(_)
@@ -130,5 +136,27 @@ impl CallError {
             Self::StoreUnavailable => "store_unavailable",
             Self::Internal => "internal",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connect::Reason;
+
+    #[test]
+    fn an_account_that_ended_under_a_call_does_not_make_it_free() {
+        let charge = |departure| {
+            let needed = ConnectionNeeded {
+                upstream: "ads".parse().unwrap(),
+                title: String::new(),
+                reason: Reason::Ended,
+                link: String::new(),
+                departure,
+            };
+            CallError::ConnectionNeeded(Box::new(needed)).charge()
+        };
+        assert_eq!(charge(Departure::NeverLeft), Charge::Refund);
+        assert_eq!(charge(Departure::MayHaveArrived), Charge::Keep);
     }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::SecretSource;
+use super::{SecretSource, provider::ClientAuthentication};
 use crate::names::{ProviderName, ScopeName};
 
 /// How an upstream wants its credential. Exactly one of `header`, `query`, `bearer`, `basic`,
@@ -73,17 +73,6 @@ pub struct SigV4Config {
     pub session_token: Option<SecretSource>,
 }
 
-/// How a client shows its secret at a token endpoint (RFC 6749 section 2.3.1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ShownBy {
-    /// `Authorization: Basic …`
-    #[default]
-    Basic,
-    /// `client_id` and `client_secret` in the form.
-    Body,
-}
-
 /// `credential.client_credentials`
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -94,7 +83,7 @@ pub struct ClientCredentialsConfig {
     pub client_id: String,
     /// How the secret is shown.
     #[serde(default)]
-    pub client_auth: ShownBy,
+    pub client_auth: ClientAuthentication,
     /// What is asked for.
     #[serde(default)]
     pub scopes: Vec<ScopeName>,

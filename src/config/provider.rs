@@ -152,11 +152,12 @@ pub enum Pkce {
     None,
 }
 
-/// How the client proves itself at the token endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How the client proves itself at the token endpoint (RFC 6749 section 2.3.1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuthentication {
     /// `Authorization: Basic`.
+    #[default]
     Basic,
     /// `client_id` and `client_secret` in the form.
     Body,
@@ -179,6 +180,13 @@ impl ScopeSeparator {
             Self::Space => ' ',
             Self::Comma => ',',
         }
+    }
+
+    /// The scopes of a text in which they stand between it.
+    pub fn split(self, text: &str) -> impl Iterator<Item = &str> {
+        text.split(self.as_char())
+            .map(str::trim)
+            .filter(|scope| !scope.is_empty())
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     auth::Principal,
     names::{Label, ScopeName},
     store::CredentialState,
-    upstream::{BoundTool, OpenedCredential},
+    upstream::{BoundTool, Departure, OpenedCredential},
     vault::{Held, Material},
 };
 
@@ -113,14 +113,13 @@ impl Connections {
         site: Option<&Arc<AccountSite>>,
     ) -> Result<(), ObtainError> {
         let label = Some(&held.info.label);
-        let issuer = match &held.material {
-            Material::Grant(tokens) => tokens.issuer,
-            Material::Static(_) => None,
-        };
         // The configuration names another provider by now, or another client: what was granted
         // before goes to neither.
-        let is_other = |site: &Arc<AccountSite>| issuer.is_some_and(|it| it != site.issuer());
-        if held.info.state == CredentialState::NeedsReconnect || site.is_some_and(is_other) {
+        let is_anothers = match (&held.material, site) {
+            (Material::Grant(tokens), Some(site)) => tokens.issuer != site.issuer,
+            (Material::Static(_), _) | (_, None) => false,
+        };
+        if held.info.state == CredentialState::NeedsReconnect || is_anothers {
             return Err(self.needed(wanted, Reason::Ended, label));
         }
         let granted = &held.info.scopes;
@@ -184,6 +183,7 @@ impl Connections {
             title: site.title.clone(),
             reason,
             link: self.link(wanted.caller.license_id(), wanted.tool, label),
+            departure: Departure::NeverLeft,
         }))
     }
 }

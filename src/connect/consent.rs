@@ -159,9 +159,8 @@ impl Connections {
             expires: tokens.life.map(|life| began.plus(life)),
             access: Some(tokens.access),
             refresh: tokens.refresh,
-            issuer: Some(site.issuer()),
+            issuer: site.issuer,
             scopes: granted.clone(),
-            hint: None,
             shortfalls: match (short, before) {
                 (false, _) => 0,
                 (true, None) => 1,

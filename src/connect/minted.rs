@@ -82,10 +82,18 @@ impl Purse {
 
     /// Its slot; a new one when it was bought with something else.
     fn slot(&self, place: &Place, identity: Identity) -> Arc<Slot> {
+        if let Some(slot) = self.slots.get(place).filter(|slot| slot.is_of(&identity)) {
+            return slot;
+        }
         self.slots.remove_if(place, |slot| !slot.is_of(&identity));
         let fresh = || Ok::<_, std::convert::Infallible>(Arc::new(Slot::new(identity)));
         let Ok(slot) = self.slots.get_or_insert_with(place, fresh);
-        slot
+        if slot.is_of(&identity) {
+            slot
+        } else {
+            // Somebody with an older or newer secret was faster: theirs is not this caller's.
+            Arc::new(Slot::new(identity))
+        }
     }
 }
 

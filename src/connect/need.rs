@@ -2,6 +2,7 @@
 
 use crate::{
     names::{Label, UpstreamName},
+    upstream::Departure,
     vault::VaultError,
 };
 
@@ -27,6 +28,8 @@ pub struct ConnectionNeeded {
     pub reason: Reason,
     /// Our page that leads to the provider. It proves nothing: the page asks for the license.
     pub link: String,
+    /// Did the call reach its upstream before that was known?
+    pub departure: Departure,
 }
 
 /// Why a call has no credential. `Display` is for the log.

@@ -23,7 +23,7 @@ use crate::{
     store::{CredentialInfo, CredentialState, Lease},
     telemetry::metrics::Metrics,
     upstream::OpenedCredential,
-    vault::{GrantChange, GrantTokens, Held, Material, NewGrant, Vault},
+    vault::{GrantChange, GrantTokens, Held, Issuer, Material, NewGrant, Vault},
 };
 
 /// How long the right to renew lasts. A process that dies with it blocks the others no longer.
@@ -65,7 +65,14 @@ impl Refresher {
 
     /// Can it be renewed without its owner?
     pub(super) fn is_renewable(held: &Held, site: &AccountSite) -> bool {
-        way(held, site).is_some()
+        let Material::Grant(tokens) = &held.material else {
+            return false;
+        };
+        match site.provider.refresh {
+            Refresh::RefreshToken => tokens.refresh.is_some(),
+            Refresh::Exchange => tokens.access.is_some(),
+            Refresh::None => false,
+        }
     }
 
     /// Renews it, or waits for whoever does.
@@ -162,7 +169,7 @@ impl Refresher {
         match answer {
             Ok(tokens) => {
                 self.flights.wake(id);
-                self.keep(held, tokens, began).await
+                self.keep(held, site.issuer, tokens, began).await
             }
             Err(TokenError::Refused) => {
                 self.flights.wake(id);
@@ -207,8 +214,14 @@ impl Refresher {
 
     /// Stores what the provider gave, then lets it be used. If the store fails it is used
     /// nevertheless: the old one may be worthless.
-    async fn keep(self: &Arc<Self>, held: &Arc<Held>, tokens: Tokens, began: Timestamp) -> Outcome {
-        let new = renewed(held, tokens, began);
+    async fn keep(
+        self: &Arc<Self>,
+        held: &Arc<Held>,
+        issuer: Issuer,
+        tokens: Tokens,
+        began: Timestamp,
+    ) -> Outcome {
+        let new = renewed(held, issuer, tokens, began);
         match self.vault.renewed(held, &new).await {
             Ok(GrantChange::Stored) => Outcome::Fresh(in_memory(held, &new, began)),
             Ok(GrantChange::Superseded) => {
@@ -313,10 +326,10 @@ fn copy(secret: &SecretString) -> SecretString {
 
 /// What counts from now on. An answer without a refresh token leaves the old one in place, and one
 /// without scopes what was granted (RFC 6749 section 6).
-fn renewed(held: &Held, tokens: Tokens, began: Timestamp) -> NewGrant {
-    let (old, issuer) = match &held.material {
-        Material::Grant(tokens) => (tokens.refresh.as_ref(), tokens.issuer),
-        Material::Static(_) => (None, None),
+fn renewed(held: &Held, issuer: Issuer, tokens: Tokens, began: Timestamp) -> NewGrant {
+    let old = match &held.material {
+        Material::Grant(tokens) => tokens.refresh.as_ref(),
+        Material::Static(_) => None,
     };
     NewGrant {
         access: Some(tokens.access),
@@ -327,7 +340,6 @@ fn renewed(held: &Held, tokens: Tokens, began: Timestamp) -> NewGrant {
             None => held.info.scopes.clone(),
         },
         expires: tokens.life.map(|life| began.plus(life)),
-        hint: None,
         shortfalls: held.info.shortfalls,
     }
 }

@@ -99,7 +99,7 @@ impl Connections {
                 return None;
             }
         };
-        if tokens.issuer.is_some_and(|issuer| issuer != site.issuer()) {
+        if tokens.issuer != site.issuer {
             tracing::error!(revocation = %record.id, upstream = %record.upstream,
                 "revocation.provider_changed");
             return Some(RevocationOutcome::GivenUp);

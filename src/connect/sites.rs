@@ -27,18 +27,13 @@ pub struct AccountSite {
     pub client_secret: Option<SecretString>,
     /// Whose accounts, with all addresses.
     pub provider: Provider,
+    /// Who grants what comes from there.
+    pub issuer: Issuer,
     /// The way to the provider, and to nobody in the operator's networks who is not listed.
     pub egress: EgressClient,
     /// Where the provider sends browsers back: one place for each upstream, so that no answer of
     /// one provider passes for another's.
     pub redirect_uri: Url,
-}
-
-impl AccountSite {
-    /// Who grants what comes from here.
-    pub fn issuer(&self) -> Issuer {
-        Issuer::of(self.provider.token_url.as_str(), &self.client_id)
-    }
 }
 
 /// All of them, by name.
@@ -88,6 +83,7 @@ pub fn account_sites(
             client_id: account.client_id.clone(),
             // Another holder of the same secret, which each wipes for itself.
             client_secret: secret.map(|secret| SecretString::new(secret.expose().clone())),
+            issuer: Issuer::of(provider.token_url.as_str(), &account.client_id),
             egress: way_to(&provider).map_err(|error| fault(error.to_string()))?,
             provider,
             redirect_uri,

@@ -1,29 +1,29 @@
-//! The provider's token endpoint (RFC 6749 section 3.2): codes redeemed, tokens renewed.
+//! A token endpoint (RFC 6749 section 3.2), whoever's it is: what is sent there, and its answers.
 //!
 //! What goes wrong is told in three classes; nothing that the provider wrote is ever repeated.
 
 mod plain;
 
-use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderValue, Method, header::CONTENT_TYPE};
+use http::{HeaderValue, header::CONTENT_TYPE};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, TokenResponse, TokenUrl,
-    basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse},
+    AsyncHttpClient, AuthType, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, RequestTokenError, TokenResponse as _, TokenUrl,
+    basic::{
+        BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse, BasicTokenType,
+    },
 };
 use url::Url;
 
 use self::plain::Plain;
-use super::{
-    AccountSite,
-    ask::{AskFault, Question},
-};
+pub(super) use self::plain::permissions;
+use super::ask::{AskFault, Question};
 use crate::{
-    config::provider::ClientAuthentication,
+    config::provider::{ClientAuthentication, ScopeSeparator},
+    egress::EgressClient,
     names::ScopeName,
     secret::{SecretBytes, SecretString},
 };
@@ -55,10 +55,25 @@ pub enum TokenError {
     Unavailable(#[from] AskFault),
 }
 
-type Client =
+/// What `oauth2` calls a client of one token endpoint.
+pub(super) type Client =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-impl<'c> AsyncHttpClient<'c> for AccountSite {
+/// What `oauth2` is answered with, or why not.
+pub(super) type Answered =
+    Result<BasicTokenResponse, RequestTokenError<AskFault, BasicErrorResponse>>;
+
+/// The way to one token endpoint, and nowhere else.
+pub(super) struct TokenEndpoint<'a> {
+    /// Where it is.
+    pub(super) url: &'a Url,
+    /// How it is reached.
+    pub(super) egress: &'a EgressClient,
+    /// What stands between the scopes that it grants.
+    pub(super) separator: ScopeSeparator,
+}
+
+impl<'c> AsyncHttpClient<'c> for TokenEndpoint<'_> {
     type Error = AskFault;
     /// Boxed, so that whoever waits for it may be on any thread.
     type Future = BoxFuture<'c, Result<HttpResponse, AskFault>>;
@@ -68,69 +83,38 @@ impl<'c> AsyncHttpClient<'c> for AccountSite {
     }
 }
 
-impl AccountSite {
-    /// Redeems a code (RFC 6749 section 4.1.3).
-    pub(super) async fn redeem(
+impl TokenEndpoint<'_> {
+    /// Our client there.
+    pub(super) fn client(
         &self,
-        code: String,
-        verifier: Option<String>,
-    ) -> Result<Tokens, TokenError> {
-        let client = self.client();
-        let redirect = RedirectUrl::from_url(self.redirect_uri.clone());
-        let mut request = client
-            .exchange_code(AuthorizationCode::new(code))
-            .set_redirect_uri(Cow::Owned(redirect));
-        if let Some(verifier) = verifier {
-            request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier));
+        id: &str,
+        secret: Option<&SecretString>,
+        shown: ClientAuthentication,
+    ) -> Client {
+        let client = BasicClient::new(ClientId::new(id.to_owned()))
+            .set_auth_type(match shown {
+                ClientAuthentication::Basic => AuthType::BasicAuth,
+                ClientAuthentication::Body => AuthType::RequestBody,
+            })
+            .set_token_uri(TokenUrl::from_url(self.url.clone()));
+        match secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().clone())),
+            None => client,
         }
-        let answer = request.request_async(self).await;
-        self.tokens(&answer.map_err(class_of)?)
     }
 
-    /// Renews with a refresh token (RFC 6749 section 6).
-    pub(super) async fn refresh(&self, token: SecretString) -> Result<Tokens, TokenError> {
-        let client = self.client();
-        let token = RefreshToken::new(token.expose().clone());
-        let request = client.exchange_refresh_token(&token);
-        let answer = request.request_async(self).await;
-        self.tokens(&answer.map_err(class_of)?)
-    }
-
-    /// Renews an access token that is still good with itself, as Meta has it.
-    pub(super) async fn exchange(&self, access: SecretString) -> Result<Tokens, TokenError> {
-        let mut url = self.provider.token_url.clone();
-        let secret = self.client_secret.as_ref();
-        url.query_pairs_mut()
-            .append_pair("grant_type", "fb_exchange_token")
-            .append_pair("client_id", &self.client_id)
-            .extend_pairs(secret.map(|secret| ("client_secret", secret.expose())))
-            .append_pair("fb_exchange_token", access.expose());
-        let reply = self.ask(Question::new(Method::GET, url)).await?;
-        let plain = Plain::of(&self.provider, reply.status, reply.body.expose())
-            .ok_or(AskFault::Unreadable)?;
+    /// For a grant that `oauth2` does not know; its answers are the same.
+    pub(super) async fn ask(&self, question: Question) -> Result<Tokens, TokenError> {
+        let plain = self.plain(question).await?;
         let unreadable = |_| TokenError::Unavailable(AskFault::Unreadable);
         if plain.status.is_success() {
             let answer: BasicTokenResponse =
                 serde_json::from_slice(plain.body.expose()).map_err(unreadable)?;
-            return self.tokens(&answer);
+            return Tokens::of(&answer);
         }
         let answer: BasicErrorResponse =
             serde_json::from_slice(plain.body.expose()).map_err(unreadable)?;
         Err(said(&answer))
-    }
-
-    fn client(&self) -> Client {
-        let proof = match self.provider.client_auth {
-            ClientAuthentication::Basic => AuthType::BasicAuth,
-            ClientAuthentication::Body => AuthType::RequestBody,
-        };
-        let mut client = BasicClient::new(ClientId::new(self.client_id.clone()))
-            .set_auth_type(proof)
-            .set_token_uri(TokenUrl::from_url(self.provider.token_url.clone()));
-        if let Some(secret) = &self.client_secret {
-            client = client.set_client_secret(ClientSecret::new(secret.expose().clone()));
-        }
-        client
     }
 
     /// Sends what `oauth2` made, and brings the answer into the one form that it reads.
@@ -140,9 +124,8 @@ impl AccountSite {
         let mut question = Question::new(head.method, url);
         question.headers = head.headers;
         question.body = Some(Bytes::from(body));
-        let reply = self.ask(question).await?;
-        let plain = Plain::of(&self.provider, reply.status, reply.body.expose())
-            .ok_or(AskFault::Unreadable)?;
+        let plain = self.plain(question).await?;
+        // `oauth2` does not wipe what it reads; it is dropped as soon as it is read.
         let mut response = http::Response::new(plain.body.expose().clone());
         *response.status_mut() = plain.status;
         let json = HeaderValue::from_static("application/json");
@@ -150,46 +133,40 @@ impl AccountSite {
         Ok(response)
     }
 
-    fn tokens(&self, answer: &BasicTokenResponse) -> Result<Tokens, TokenError> {
+    async fn plain(&self, question: Question) -> Result<Plain, AskFault> {
+        let reply = question.ask(self.egress).await?;
+        let plain = Plain::of(self.separator, reply.status, reply.body.expose());
+        plain.ok_or(AskFault::Unreadable)
+    }
+}
+
+impl Tokens {
+    /// What `oauth2` read.
+    pub(super) fn read(answered: Answered) -> Result<Self, TokenError> {
+        Self::of(&answered.map_err(class_of)?)
+    }
+
+    fn of(answer: &BasicTokenResponse) -> Result<Self, TokenError> {
         let access = answer.access_token().secret();
         // Only bearer tokens can be put on a request (RFC 6749 section 7.1).
-        let is_bearer = *answer.token_type() == oauth2::basic::BasicTokenType::Bearer;
-        if access.is_empty() || !is_bearer {
+        if access.is_empty() || *answer.token_type() != BasicTokenType::Bearer {
             return Err(AskFault::Unreadable.into());
         }
+        let refresh = answer.refresh_token();
         let scopes = answer.scopes().map(|scopes| {
             let known = scopes.iter().filter_map(|scope| scope.parse().ok());
             known.collect()
         });
-        Ok(Tokens {
+        Ok(Self {
             access: SecretString::new(access.clone()),
-            refresh: answer
-                .refresh_token()
-                .map(|token| SecretString::new(token.secret().clone())),
-            life: answer
-                .expires_in()
-                .filter(|life| !life.is_zero())
-                .or(self.provider.access_token_lifetime),
+            refresh: refresh.map(|token| SecretString::new(token.secret().clone())),
+            life: answer.expires_in().filter(|life| !life.is_zero()),
             scopes,
         })
     }
-
-    /// What an account granted, where token answers do not say: `{ data: [{ permission, status }] }`.
-    pub(super) async fn permissions(
-        &self,
-        url: &Url,
-        access: &SecretString,
-    ) -> Result<BTreeSet<ScopeName>, TokenError> {
-        let question = Question::new(Method::GET, url.clone()).with_bearer(access)?;
-        let reply = self.ask(question).await?;
-        if !reply.status.is_success() {
-            return Err(AskFault::OtherError.into());
-        }
-        Ok(plain::permissions(reply.body.expose()).ok_or(AskFault::Unreadable)?)
-    }
 }
 
-pub(super) fn class_of(error: RequestTokenError<AskFault, BasicErrorResponse>) -> TokenError {
+fn class_of(error: RequestTokenError<AskFault, BasicErrorResponse>) -> TokenError {
     match error {
         RequestTokenError::ServerResponse(answer) => said(&answer),
         RequestTokenError::Request(fault) => fault.into(),
@@ -202,7 +179,7 @@ pub(super) fn class_of(error: RequestTokenError<AskFault, BasicErrorResponse>) -
     }
 }
 
-pub(super) fn said(answer: &BasicErrorResponse) -> TokenError {
+fn said(answer: &BasicErrorResponse) -> TokenError {
     match answer.error() {
         BasicErrorResponseType::InvalidGrant => TokenError::Refused,
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {

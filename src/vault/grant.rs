@@ -37,8 +37,8 @@ pub struct GrantTokens {
     pub access: Option<Arc<OpenedCredential>>,
     /// What renews it; none: nothing does.
     pub refresh: Option<SecretString>,
-    /// Who granted it; none: nobody noted it.
-    pub issuer: Option<Issuer>,
+    /// Who granted it.
+    pub issuer: Issuer,
 }
 
 /// Who granted something, and to which client of ours: a digest of both. A token goes to nobody
@@ -66,16 +66,11 @@ impl Issuer {
 pub(super) fn encode(
     access: Option<&[u8]>,
     refresh: Option<&[u8]>,
-    issuer: Option<Issuer>,
+    issuer: Issuer,
 ) -> Zeroizing<Vec<u8>> {
     let (access, refresh) = (access.unwrap_or_default(), refresh.unwrap_or_default());
     let mut out = Zeroizing::new(Vec::with_capacity(32 + access.len() + refresh.len()));
-    let issuer = issuer.map(|issuer| issuer.0);
-    for part in [
-        access,
-        refresh,
-        issuer.as_ref().map_or(&[], |bytes| &bytes[..]),
-    ] {
+    for part in [access, refresh, &issuer.0] {
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(part);
@@ -106,10 +101,7 @@ pub(super) fn decode(text: &SecretBytes, generation: u64) -> Result<GrantTokens,
             })
         }),
         refresh: (!refresh.is_empty()).then(|| SecretString::new(refresh.to_owned())),
-        issuer: match issuer {
-            [] => None,
-            bytes => Some(Issuer(bytes.try_into().map_err(|_| damaged())?)),
-        },
+        issuer: Issuer(issuer.try_into().map_err(|_| damaged())?),
     })
 }
 
@@ -119,7 +111,7 @@ mod tests {
 
     #[test]
     fn tokens_come_back_and_damage_does_not() {
-        let sealed = encode(Some(b"access"), Some(b"refresh"), Some(Issuer([7; 16])));
+        let sealed = encode(Some(b"access"), Some(b"refresh"), Issuer([7; 16]));
         let tokens = decode(&SecretBytes::new(sealed.to_vec()), 7).unwrap();
         let access = tokens.access.unwrap();
         assert_eq!(
@@ -127,8 +119,12 @@ mod tests {
             (&b"access"[..], 7)
         );
         assert_eq!(tokens.refresh.unwrap().expose(), "refresh");
-        assert_eq!(tokens.issuer, Some(Issuer([7; 16])));
-        let none = decode(&SecretBytes::new(encode(None, None, None).to_vec()), 1).unwrap();
+        assert_eq!(tokens.issuer, Issuer([7; 16]));
+        let none = decode(
+            &SecretBytes::new(encode(None, None, Issuer([0; 16])).to_vec()),
+            1,
+        )
+        .unwrap();
         assert!(none.access.is_none() && none.refresh.is_none());
         for cut in 0..sealed.len() {
             assert!(decode(&SecretBytes::new(sealed[..cut].to_vec()), 1).is_err());

@@ -300,10 +300,9 @@ async fn a_credential_may_be_replaced_by_one_of_another_kind() {
     let grant = NewGrant {
         access: Some(secret("token")),
         refresh: None,
-        issuer: None,
+        issuer: Issuer::of("https://provider.test/token", "client"),
         scopes: Vec::new(),
         expires: None,
-        hint: None,
         shortfalls: 0,
     };
     let kinds = async || {

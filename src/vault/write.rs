@@ -29,13 +29,11 @@ pub struct NewGrant {
     /// What renews it.
     pub refresh: Option<SecretString>,
     /// Who granted it.
-    pub issuer: Option<Issuer>,
+    pub issuer: Issuer,
     /// What was granted.
     pub scopes: Vec<ScopeName>,
     /// When the access token ends.
     pub expires: Option<Timestamp>,
-    /// What people recognise the account by.
-    pub hint: Option<String>,
     /// How many consents in a row gave less than was asked for, this one included.
     pub shortfalls: u64,
 }
@@ -415,7 +413,6 @@ fn bytes(token: Option<&SecretString>) -> Option<&[u8]> {
 fn granted(info: CredentialInfo, new: &NewGrant) -> CredentialInfo {
     CredentialInfo {
         kind: CredentialKind::Grant,
-        hint: new.hint.clone().or(info.hint),
         scopes: new.scopes.clone(),
         shortfalls: new.shortfalls,
         expires: new.expires,

@@ -3,6 +3,7 @@
 mod consent;
 mod lost;
 mod processes;
+mod refused;
 mod renewal;
 mod replicas;
 

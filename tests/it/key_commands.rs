@@ -10,7 +10,7 @@ use wicketgate::{
     names::Label,
     secret::SecretString,
     store::{Fence, RevocationRecord, StoreError, Tenant},
-    vault::{NewGrant, Vault},
+    vault::{Issuer, NewGrant, Vault},
 };
 
 use crate::support::{
@@ -126,10 +126,9 @@ async fn no_row_appears_under_a_key_that_was_replaced(fixture: &Fixture) {
                 let new = NewGrant {
                     access: Some(text(&format!("{number}-{round}"))),
                     refresh: None,
-                    issuer: None,
+                    issuer: Issuer::of("https://provider.test/token", "client"),
                     scopes: Vec::new(),
                     expires: None,
-                    hint: None,
                     shortfalls: 0,
                 };
                 // Three attempts may all meet a rotation: nothing is stored then, and it is said.
@@ -217,10 +216,9 @@ async fn an_emergency_reports_what_was_queued(fixture: &Fixture) {
     let new = NewGrant {
         access: Some(text("access")),
         refresh: Some(text("CANARY-refresh")),
-        issuer: None,
+        issuer: Issuer::of("https://provider.test/token", "client"),
         scopes: Vec::new(),
         expires: None,
-        hint: None,
         shortfalls: 0,
     };
     let label = Label::default_label();

@@ -13,7 +13,7 @@ use wicketgate::{
     names::{Label, UpstreamName},
     secret::SecretString,
     store::{Stamp, Store, StoreTarget, Tenant},
-    vault::{NewGrant, Vault},
+    vault::{Issuer, NewGrant, Vault},
 };
 
 use crate::support::{
@@ -63,10 +63,9 @@ async fn connect(vault: &Vault, license: LicenseId, upstream: &str, scopes: &[&s
     let grant = NewGrant {
         access: Some(SecretString::new(SECRET.to_owned())),
         refresh: None,
-        issuer: None,
+        issuer: Issuer::of("https://github.com/login/oauth/access_token", "us"),
         scopes: scopes.iter().map(|scope| scope.parse().unwrap()).collect(),
         expires: None,
-        hint: Some("ann".to_owned()),
         shortfalls: 0,
     };
     let (tenant, label) = (Tenant::License(license), Label::default_label());

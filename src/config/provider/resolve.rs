@@ -163,11 +163,8 @@ impl Provider {
 
     /// The scopes of an answer.
     pub fn split_scopes(&self, text: &str) -> BTreeSet<String> {
-        text.split(self.granted_scope_separator.as_char())
-            .map(str::trim)
-            .filter(|scope| !scope.is_empty())
-            .map(str::to_owned)
-            .collect()
+        let scopes = self.granted_scope_separator.split(text);
+        scopes.map(str::to_owned).collect()
     }
 
     fn new(name: &ProviderName, own: &ProviderConfig) -> Result<Self, ProviderFault> {

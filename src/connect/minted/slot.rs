@@ -8,9 +8,9 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Wanted, purchase::Bought};
+use super::Wanted;
 use crate::{
-    connect::{ObtainError, TokenError},
+    connect::{ObtainError, TokenError, token_endpoint::Tokens},
     entropy::Entropy,
     ids::CredentialId,
     secret::SecretBytes,
@@ -137,7 +137,7 @@ impl Flight {
     /// A token was bought; `asked` is when, and `generation` is higher than that of any before.
     pub(super) fn bought(
         &self,
-        bought: &Bought,
+        bought: &Tokens,
         generation: u64,
         asked: Duration,
         entropy: &dyn Entropy,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    config::provider::Provider,
+    config::provider::ScopeSeparator,
     names::ScopeName,
     secret::{SecretBytes, SecretJson},
 };
@@ -21,7 +21,7 @@ pub(super) struct Plain {
 
 impl Plain {
     /// None for what is neither tokens nor an error.
-    pub(super) fn of(provider: &Provider, status: StatusCode, body: &[u8]) -> Option<Self> {
+    pub(super) fn of(separator: ScopeSeparator, status: StatusCode, body: &[u8]) -> Option<Self> {
         let mut whole = SecretJson::parse(body);
         let fields = whole.as_object_mut()?;
         if let Some(error) = fields.get("error") {
@@ -50,7 +50,8 @@ impl Plain {
             plain.insert("expires_in".to_owned(), json!(seconds));
         }
         if let Some(Value::String(scopes)) = fields.get("scope") {
-            let scopes: Vec<String> = provider.split_scopes(scopes).into_iter().collect();
+            let scopes: BTreeSet<&str> = separator.split(scopes).collect();
+            let scopes: Vec<&str> = scopes.into_iter().collect();
             plain.insert("scope".to_owned(), json!(scopes.join(" ")));
         }
         Some(Self {
@@ -93,7 +94,7 @@ fn word(error: &Value) -> &'static str {
 }
 
 /// What an account granted, of `{ data: [{ permission, status }] }`.
-pub(super) fn permissions(body: &[u8]) -> Option<BTreeSet<ScopeName>> {
+pub(in crate::connect) fn permissions(body: &[u8]) -> Option<BTreeSet<ScopeName>> {
     #[derive(Deserialize)]
     struct Listed {
         data: Vec<Row>,
@@ -124,7 +125,8 @@ mod tests {
         let config: Config = serde_json::from_str(r#"{"keys":[]}"#).unwrap();
         let provider = config.provider(&provider.parse().unwrap());
         let status = StatusCode::from_u16(status).unwrap();
-        let plain = Plain::of(&provider.unwrap(), status, body.as_bytes())?;
+        let separator = provider.unwrap().granted_scope_separator;
+        let plain = Plain::of(separator, status, body.as_bytes())?;
         let body = serde_json::from_slice(plain.body.expose()).unwrap();
         Some((plain.status.as_u16(), body))
     }

@@ -6,7 +6,7 @@ use super::{
     CredentialFault, Given, Kind, Kinds, OpenedCredential, bearer,
     mint::{self, Client, Grant, Mint, MintFault, Order},
 };
-use crate::{clock::Timestamp, config::credential::ShownBy, secret::SecretString};
+use crate::{clock::Timestamp, config::provider::ClientAuthentication, secret::SecretString};
 
 /// Where Amazon sells tokens, unless the configuration names another place.
 const AMAZON: &str = "https://api.amazon.com/auth/o2/token";
@@ -51,7 +51,7 @@ impl Mint for LoginWithAmazon {
         let client = Client {
             id: self.client_id.clone(),
             secret: SecretString::new(client.expose().clone()),
-            shown_by: ShownBy::Body,
+            shown_by: ClientAuthentication::Body,
         };
         Ok(Order {
             grant: Grant::Refresh(client, mint::text(secret)?),

@@ -5,7 +5,7 @@
 use url::Url;
 
 use super::OpenedCredential;
-use crate::{clock::Timestamp, config::credential::ShownBy, secret::SecretString};
+use crate::{clock::Timestamp, config::provider::ClientAuthentication, secret::SecretString};
 
 /// A kind that buys tokens.
 pub trait Mint: Send + Sync {
@@ -43,7 +43,7 @@ pub struct Client {
     /// Its secret.
     pub secret: SecretString,
     /// How it is shown.
-    pub shown_by: ShownBy,
+    pub shown_by: ClientAuthentication,
 }
 
 /// Why a secret buys nothing. Holds nothing of it.

@@ -15,10 +15,9 @@ fn grant(access: &str, refresh: &str) -> NewGrant {
     NewGrant {
         access: Some(secret(access)),
         refresh: Some(secret(refresh)),
-        issuer: None,
+        issuer: Issuer::of("https://provider.test/token", "client"),
         scopes: Vec::new(),
         expires: None,
-        hint: None,
         shortfalls: 0,
     }
 }

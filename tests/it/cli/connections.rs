@@ -12,7 +12,7 @@ use wicketgate::{
     names::Label,
     secret::SecretString,
     store::{RevocationRecord, Store, StoreTarget, Tenant},
-    vault::{NewGrant, Vault},
+    vault::{Issuer, NewGrant, Vault},
 };
 
 use crate::support::operator::Operator;
@@ -61,10 +61,9 @@ async fn connect(vault: &Vault, license: LicenseId, upstream: &str, label: &str)
     let grant = NewGrant {
         access: secret(CANARIES[0]),
         refresh: secret(CANARIES[1]),
-        issuer: None,
+        issuer: Issuer::of("https://provider.test/token", "client"),
         scopes: vec!["openid".parse().unwrap()],
         expires: None,
-        hint: None,
         shortfalls: 0,
     };
     let (upstream, label): (_, Label) = (upstream.parse().unwrap(), label.parse().unwrap());

@@ -15,7 +15,7 @@ use wicketgate::{
     names::Label,
     secret::SecretString,
     store::{CredentialInfo, CredentialState, Store, StoreTarget, Tenant},
-    vault::{NewGrant, Vault},
+    vault::{Issuer, NewGrant, Vault},
 };
 
 use super::{SCOPE, acc, connects, succeeded};
@@ -25,7 +25,7 @@ use crate::support::{
     gateway::{Setup, yaml},
     operator::{Operator, Serving},
     postgres::Private,
-    provider::{CLIENT_SECRET, Flavour, Hold, OauthProvider, Rotates, api::ResourceApi},
+    provider::{CLIENT_ID, CLIENT_SECRET, Flavour, Hold, OauthProvider, Rotates, api::ResourceApi},
     upstream::{SECRET, Upstream},
     wire::once,
 };
@@ -97,10 +97,9 @@ impl Site {
         let new = NewGrant {
             access: Some(SecretString::new("canary-at-that-is-over".to_owned())),
             refresh: Some(SecretString::new(self.provider.grant_by_hand(&[SCOPE]))),
-            issuer: None,
+            issuer: Issuer::of(&format!("{}/token", self.provider.origin()), CLIENT_ID),
             scopes: vec![SCOPE.parse().unwrap()],
             expires: Some(now),
-            hint: None,
             shortfalls: 0,
         };
         let (tenant, label) = (Tenant::License(self.license), Label::default_label());

@@ -11,7 +11,7 @@ use wicketgate::{
     oauth::{OAuthError, authorize::Fault},
     quota::{Exhausted, Tier},
     telemetry::record::Ending,
-    upstream::{GateRefusal, Phase, RequestFault, UpstreamError},
+    upstream::{Departure, GateRefusal, Phase, RequestFault, UpstreamError},
     vault::VaultError,
 };
 
@@ -178,6 +178,7 @@ fn after_call(error: &CallError) -> Option<CallError> {
             title: String::new(),
             reason: Reason::NotConnected,
             link: String::new(),
+            departure: Departure::NeverLeft,
         })),
         C::ConnectionNeeded(_) => C::ConnectionDeclined,
         C::ConnectionDeclined => C::AccountAmbiguous(Vec::new()),
