@@ -4,16 +4,15 @@ pub mod day;
 pub mod deadline;
 pub mod dispatch;
 pub mod error;
-pub mod license_minute;
 pub mod observe;
 pub mod obtain;
 pub mod policy;
 pub mod resolve;
-pub mod session_limit;
 pub mod stack;
 pub mod upstream_slot;
 pub mod validate;
 pub mod waiting;
+pub mod windows;
 
 use std::sync::Arc;
 
@@ -28,6 +27,7 @@ pub use self::{
 use crate::{
     auth::Principal,
     catalog::CatalogTool,
+    limit::Place,
     mcp::json::Excess,
     names::Label,
     telemetry::record::Record,
@@ -58,6 +58,8 @@ pub struct Call {
     account: Option<Label>,
     /// What it goes upstream with; set by [`obtain`].
     credential: Option<Arc<OpenedCredential>>,
+    /// Its place among the license's calls at once, free when the call is over; set by [`windows`].
+    place: Option<Place>,
 }
 
 impl Call {
@@ -82,6 +84,7 @@ impl Call {
             prepared: None,
             account: None,
             credential: None,
+            place: None,
         }
     }
 

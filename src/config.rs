@@ -20,6 +20,7 @@ pub mod reference;
 pub mod rest;
 pub mod secrets;
 mod shape;
+pub mod shared;
 pub mod source;
 pub mod special_use;
 pub mod store;
@@ -47,6 +48,7 @@ pub use self::{
     reference::config_reference,
     rest::{RestConfig, ToolConfig},
     secrets::{SecretError, configured_secrets, resolve_secret},
+    shared::{RedisConfig, SharedConfig, WhenAway},
     source::{ByteSize, SecretSource, Span},
     store::StoreConfig,
 };
@@ -68,6 +70,10 @@ pub struct Config {
     /// Where licenses, quotas and sealed credentials are kept. Default: a SQLite file.
     #[serde(default)]
     pub store: StoreConfig,
+
+    /// What several gateway processes share beside the store.
+    #[serde(default)]
+    pub shared: SharedConfig,
 
     /// Master keys. The first seals; all open. In a file with mode 0600, in a key service, or, for
     /// development, in the environment.

@@ -4,6 +4,7 @@ pub mod assemble;
 mod edge;
 mod oauth;
 pub mod reload;
+mod shared;
 mod sweep;
 
 use std::{io::Write, sync::Arc};
@@ -24,8 +25,9 @@ use crate::{
     http::admin::{AdminParts, admin},
     ids::ReplicaId,
     ledger::Ledger,
-    limit::{Limiter, LocalLimiter},
+    limit::{Limiter, Replicas},
     oauth::{AuthorizationServer, Settings, settings::plan_sessions},
+    secret::SecretString,
     server::{McpServer, ServerParts, Serving},
     store::Store,
     telemetry::{access::AccessLog, metrics::Metrics, record::Sinks},
@@ -42,6 +44,8 @@ pub struct GatewayParts {
     pub store: Store,
     /// Open.
     pub vault: Vault,
+    /// The address of `shared.redis`; none when there is no such section.
+    pub redis: Option<SecretString>,
     /// Time.
     pub clock: SharedClock,
     /// Randomness.
@@ -72,6 +76,7 @@ pub struct Gateway {
     connections: Arc<Connections>,
     ledger: Arc<Ledger>,
     limiter: Arc<Limiter>,
+    replicas: Replicas,
     watcher: Arc<Watcher>,
     serving: Arc<ArcSwap<Serving>>,
     authenticator: Arc<Authenticator>,
@@ -101,6 +106,7 @@ impl Gateway {
             configured,
             store,
             vault,
+            redis,
             clock,
             entropy,
             access_log,
@@ -108,7 +114,17 @@ impl Gateway {
         let log = AccessLog::to(access_log).map_err(BuildError::AccessLog)?;
         let replica = ReplicaId::generate(clock.now(), entropy.as_ref());
         let (vault, stopping) = (Arc::new(vault), CancellationToken::new());
-        let limiter = Arc::new(Limiter::Local(LocalLimiter::new(Arc::clone(&clock))));
+        let replicas = Replicas::default();
+        let limiter = shared::limiter(shared::LimiterParts {
+            config: &config.shared,
+            redis: redis.as_ref(),
+            vault: &vault,
+            clock: &clock,
+            entropy: &*entropy,
+            replicas: &replicas,
+            metrics: &metrics,
+        });
+        let limiter = Arc::new(limiter.await?);
         let ledger = Ledger::new(
             store.clone(),
             Arc::clone(&clock),
@@ -216,6 +232,7 @@ impl Gateway {
             connections,
             ledger,
             limiter,
+            replicas,
             watcher,
             serving,
             authenticator,
@@ -248,6 +265,18 @@ impl Gateway {
     /// Hears of changes until told to stop.
     pub async fn watch(&self, stop: CancellationToken) {
         self.watcher.run(stop).await;
+    }
+
+    /// Keeps the connection to Redis up until told to stop; without Redis there is nothing to do.
+    pub async fn keep_redis(&self, stop: CancellationToken) {
+        if let Limiter::Redis(shared) = &*self.limiter {
+            shared.line().keep(stop).await;
+        }
+    }
+
+    /// How many processes share the limits; whoever hears of them says so here.
+    pub const fn replicas(&self) -> &Replicas {
+        &self.replicas
     }
 
     /// The accounts that licenses connect.

@@ -16,6 +16,7 @@ pub mod oauth;
 pub mod observe;
 pub mod origin;
 pub mod pages;
+pub mod rate_limit;
 pub mod refusal;
 pub mod reply;
 pub mod router;

@@ -1,33 +1,71 @@
 //! Short-window limits: so many in a minute, by key. What must be exact over days is in the ledger.
 
+pub mod claim;
 pub mod local;
+pub mod redis;
+pub mod replicas;
 
-use crate::quota::{Exhausted, Rate, Tier};
+use std::sync::Arc;
 
-pub use local::LocalLimiter;
+use futures_util::future::BoxFuture;
 
-/// What a bucket counts by.
-pub type BucketKey = [u8; 16];
+pub use self::{
+    claim::{AtOnce, Bucket, BucketKey, Claim, LimitError, Place, Standing},
+    local::LocalLimiter,
+    redis::RedisLimiter,
+    replicas::Replicas,
+};
 
 /// Where the windows are kept. A closed set, so an enum: the compiler names every place that a
 /// further one concerns.
 pub enum Limiter {
     /// In this process.
     Local(LocalLimiter),
+    /// In Redis, for all processes.
+    Redis(Arc<RedisLimiter>),
+}
+
+/// What became of a claim.
+pub enum Taking {
+    /// It was decided in this process.
+    Done(Result<Standing, LimitError>),
+    /// Somebody else decides.
+    Asking(BoxFuture<'static, Result<Standing, LimitError>>),
+}
+
+impl Taking {
+    /// The decision.
+    pub async fn decided(self) -> Result<Standing, LimitError> {
+        match self {
+            Self::Done(result) => result,
+            Self::Asking(asking) => asking.await,
+        }
+    }
 }
 
 impl Limiter {
-    /// Takes one from the bucket of `key` in `tier`, or says when one will be there.
-    pub fn take(&self, tier: Tier, rate: Rate, key: &BucketKey) -> Result<(), Exhausted> {
+    /// Takes what is claimed, or says when it will be there. In this process nothing is awaited;
+    /// else it is one question, however many buckets the claim has.
+    pub fn take(&self, claim: Claim) -> Taking {
         match self {
-            Self::Local(local) => local.take(tier, rate, key),
+            Self::Local(local) => Taking::Done(local.take(&claim).map_err(LimitError::Exhausted)),
+            Self::Redis(shared) => {
+                let shared = Arc::clone(shared);
+                Taking::Asking(Box::pin(async move { shared.take(claim).await }))
+            }
+        }
+    }
+
+    /// The windows of this process alone, for what protects the process itself.
+    pub fn here(&self) -> &LocalLimiter {
+        match self {
+            Self::Local(local) => local,
+            Self::Redis(shared) => shared.here(),
         }
     }
 
     /// Forgets buckets that are full again. Call it by a timer.
     pub fn sweep(&self) {
-        match self {
-            Self::Local(local) => local.sweep(),
-        }
+        self.here().sweep();
     }
 }

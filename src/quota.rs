@@ -110,8 +110,14 @@ impl JsonSchema for Rate {
 pub enum Tier {
     /// One credential presented to us, per minute.
     Session,
+    /// Lists and subscriptions of one credential, per minute.
+    List,
+    /// Short sessions that one license begins, per minute.
+    Exchange,
     /// One license, per minute.
     LicenseMinute,
+    /// One license, at once.
+    LicenseAtOnce,
     /// One license, per UTC day.
     LicenseDay,
     /// One upstream: its rate, its concurrency, or its own refusal.
@@ -127,13 +133,29 @@ impl Tier {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::List => "list",
+            Self::Exchange => "exchange",
             Self::LicenseMinute => "license_minute",
+            Self::LicenseAtOnce => "license_at_once",
             Self::LicenseDay => "license_day",
             Self::Upstream => "upstream",
             Self::Address => "address",
             Self::Registration => "registration",
         }
     }
+}
+
+/// How a window stands after one was taken from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Which limit it is.
+    pub tier: Tier,
+    /// How many in what span.
+    pub rate: Rate,
+    /// How many are left.
+    pub remaining: u32,
+    /// How long until it is full again, if nothing more is taken.
+    pub reset: Duration,
 }
 
 /// A limit said no, and when to come back.

@@ -104,6 +104,10 @@ impl Front {
         }));
         tasks.push(tokio::spawn({
             let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move { gateway.keep_redis(stop).await }
+        }));
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
             async move {
                 let mut ticks = tokio::time::interval(SWEEP);
                 while stop.run_until_cancelled(ticks.tick()).await.is_some() {

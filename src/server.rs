@@ -223,11 +223,13 @@ impl McpServer {
                     .await
             }
             ("tools/list", _) => {
-                let text = self.list_tools(serving, exchange, revision, id, &params)?;
+                let text = self
+                    .list_tools(serving, exchange, revision, id, &params)
+                    .await?;
                 done(text)
             }
             ("server/discover", Era::Modern) => done(plain_result(id, &lifecycle::discover())),
-            ("subscriptions/listen", Era::Modern) => self.listen(exchange, id, &params),
+            ("subscriptions/listen", Era::Modern) => self.listen(exchange, id, &params).await,
             ("initialize", Era::Legacy) => {
                 let negotiated = lifecycle::negotiate(&params);
                 exchange.record.fields().revision = Some(negotiated);

@@ -41,7 +41,7 @@ pub use self::{
 use crate::{
     auth::Principal,
     clock::SharedClock,
-    crypto::{CursorKey, FormKey, HandleKey, LogKey, MasterKeyId, Pepper, SuccessorKey},
+    crypto::{CursorKey, FormKey, HandleKey, LimitKey, LogKey, MasterKeyId, Pepper, SuccessorKey},
     entropy::SharedEntropy,
     ids::{CredentialId, DataKeyId},
     kms::Keyring,
@@ -79,6 +79,7 @@ pub struct Vault {
     pepper: Pepper,
     log_key: LogKey,
     cursor_key: CursorKey,
+    limit_key: LimitKey,
     successor_key: SuccessorKey,
     form_key: FormKey,
     handle_key: HandleKey,
@@ -116,6 +117,7 @@ impl Vault {
             pepper: root.pepper(),
             log_key: root.log_key(),
             cursor_key: root.cursor_key(),
+            limit_key: root.limit_key(),
             successor_key: root.successor_key(),
             form_key: root.form_key(),
             handle_key: root.handle_key(),
@@ -145,6 +147,11 @@ impl Vault {
     /// Keys log references.
     pub const fn log_key(&self) -> &LogKey {
         &self.log_key
+    }
+
+    /// Keys the names of shared limits.
+    pub const fn limit_key(&self) -> &LimitKey {
+        &self.limit_key
     }
 
     /// Keys pagination cursors.

@@ -66,6 +66,9 @@ pub enum CallError {
     /// The store does not answer.
     #[error("store unavailable")]
     StoreUnavailable,
+    /// What counts the short windows does not answer, and calls are to be refused then.
+    #[error("shared limits unavailable")]
+    LimitsUnavailable,
     /// A bug of ours.
     #[error("internal fault")]
     Internal,
@@ -104,6 +107,7 @@ impl CallError {
             | Self::CredentialUnavailable
             | Self::Sealed
             | Self::StoreUnavailable
+            | Self::LimitsUnavailable
             | Self::Limited(_)
             | Self::UnknownTool
             | Self::InsufficientScope
@@ -134,6 +138,7 @@ impl CallError {
             Self::Sealed => "sealed",
             Self::Cancelled => "cancelled",
             Self::StoreUnavailable => "store_unavailable",
+            Self::LimitsUnavailable => "limits_unavailable",
             Self::Internal => "internal",
         }
     }

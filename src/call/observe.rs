@@ -48,7 +48,10 @@ const fn ending(error: &CallError) -> Ending {
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable => Ending::ToolError,
         CallError::Cancelled => Ending::Cancelled,
-        CallError::StoreUnavailable | CallError::Sealed | CallError::Internal => Ending::Failed,
+        CallError::StoreUnavailable
+        | CallError::LimitsUnavailable
+        | CallError::Sealed
+        | CallError::Internal => Ending::Failed,
     }
 }
 
@@ -72,6 +75,7 @@ fn tier(error: &CallError) -> Option<&'static str> {
         | CallError::Sealed
         | CallError::Cancelled
         | CallError::StoreUnavailable
+        | CallError::LimitsUnavailable
         | CallError::Internal => None,
     }
 }

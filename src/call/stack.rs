@@ -1,22 +1,13 @@
 //! The order of the policies, in one expression.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::{
-    Call, CallError,
-    day::ReserveDay,
-    deadline::Deadline,
-    dispatch::Dispatch,
-    license_minute::LicenseMinute,
-    observe::Observe,
-    obtain::Obtain,
-    policy::{AroundLayer, PolicyLayer},
-    resolve::Resolve,
-    session_limit::SessionLimit,
-    upstream_slot::UpstreamSlot,
-    validate::Validate,
+    Call, CallError, day::ReserveDay, deadline::Deadline, dispatch::Dispatch, observe::Observe,
+    obtain::Obtain, policy::AroundLayer, resolve::Resolve, upstream_slot::UpstreamSlot,
+    windows::Windows,
 };
 use crate::{
     catalog::Catalog, clock::SharedClock, connect::Connections, ledger::Ledger, limit::Limiter,
@@ -42,6 +33,8 @@ pub struct StackParts {
     pub session: Rate,
     /// Calls of one license in a minute, by plan.
     pub per_minute: Arc<HashMap<PlanName, Rate>>,
+    /// Calls of one license at once, by plan.
+    pub at_once: Arc<HashMap<PlanName, NonZeroU32>>,
     /// Calls of one license in a day, by plan.
     pub per_day: Arc<HashMap<PlanName, u32>>,
 }
@@ -57,29 +50,25 @@ pub fn stack(parts: StackParts) -> CallService {
         clock,
         session,
         per_minute,
+        at_once,
         per_day,
     } = parts;
     let policies = ServiceBuilder::new()
         // Outermost, so that every refusal below is noted, and a caller who goes away too.
         .layer(AroundLayer(Observe))
-        // The cheapest refusal first: a runaway session costs us nothing more than this.
-        .layer(PolicyLayer(SessionLimit {
-            limiter: Arc::clone(&limiter),
-            rate: session,
+        // One question for session and license. `Resolve` and `Validate` are asked first, in
+        // memory: a call that names no tool, or whose arguments do not fit its schema, costs its
+        // session only, and nothing below has seen a byte of it.
+        .layer(AroundLayer(Windows {
+            limiter,
+            session,
+            per_minute,
+            at_once,
+            resolve: Resolve { catalog },
         }))
-        // Before validation: a schema the license may not see is not probed through its errors.
-        .layer(PolicyLayer(Resolve { catalog }))
-        // Before what the customer pays for: a malformed call costs the license nothing, and
-        // nothing below has seen a byte of it.
-        .layer(PolicyLayer(Validate))
         // Before what the customer pays for: a call without an account asks for one and is free.
         .layer(AroundLayer(Obtain {
             connections: Arc::clone(&connections),
-        }))
-        // In memory, so before the day, which may ask the store.
-        .layer(PolicyLayer(LicenseMinute {
-            limiter,
-            rates: per_minute,
         }))
         // Before the upstream is called: a call that may have left is always counted.
         .layer(AroundLayer(ReserveDay {

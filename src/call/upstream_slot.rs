@@ -54,6 +54,7 @@ fn observed(result: &CallResult) -> Observed {
             | CallError::Sealed
             | CallError::Cancelled
             | CallError::StoreUnavailable
+            | CallError::LimitsUnavailable
             | CallError::Internal,
         ) => Observed::Cancelled,
     }

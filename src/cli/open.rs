@@ -149,6 +149,14 @@ impl Desk {
         })
     }
 
+    /// The address of the shared Redis, when there is one.
+    pub fn redis(&self, config: &Config) -> Result<Option<SecretString>, Failure> {
+        let redis = config.shared.redis.as_ref();
+        redis
+            .map(|redis| self.resolve("shared.redis.url", &redis.url))
+            .transpose()
+    }
+
     /// Everything. A SQLite file is brought to this version's tables; a server, which others may
     /// be using, is not: `wicketgate migrate` does that.
     pub async fn open(&self) -> Result<Opened, Failure> {

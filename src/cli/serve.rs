@@ -95,6 +95,7 @@ pub(super) async fn build(
     for problem in &loaded.warnings {
         tracing::warn!(%problem, "config.warning");
     }
+    let redis = desk.redis(&loaded.config)?;
     let source = desk.source();
     let configured = configured_secrets(&loaded.config, &source.path, &source.environment)?;
     let parts = GatewayParts {
@@ -102,6 +103,7 @@ pub(super) async fn build(
         configured,
         store,
         vault,
+        redis,
         clock: Arc::clone(&desk.clock),
         entropy: Arc::clone(&desk.entropy),
         access_log: records.sink(),

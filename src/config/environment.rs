@@ -14,7 +14,7 @@ pub const PUBLIC_URL: &str = "WICKETGATE_PUBLIC_URL";
 pub const LISTEN: &str = "WICKETGATE_LISTEN";
 /// Replaces `store` with PostgreSQL at this address.
 pub const DATABASE_URL: &str = "DATABASE_URL";
-/// Reserved for limits shared between processes.
+/// Replaces `shared.redis.url`.
 pub const REDIS_URL: &str = "REDIS_URL";
 
 /// A variable that is set to something else than it must be. Does not hold the value.
@@ -103,6 +103,11 @@ impl Environment {
     ) -> Result<Option<T>, EnvironmentError> {
         let parse = |text: String| text.parse().map_err(|_| EnvironmentError { name, wanted });
         self.get(name).map(parse).transpose()
+    }
+
+    /// Is `REDIS_URL` set?
+    pub fn has_redis_url(&self) -> bool {
+        self.get(REDIS_URL).is_some()
     }
 
     /// Is `DATABASE_URL` set?

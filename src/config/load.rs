@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Config, ConfigError, Environment, Problem, SecretSource, Severity, StoreConfig, UpstreamConfig,
-    check,
-    environment::DATABASE_URL,
+    Config, ConfigError, Environment, Problem, RedisConfig, SecretSource, Severity, StoreConfig,
+    UpstreamConfig, check,
+    environment::{DATABASE_URL, REDIS_URL},
     findings::{Findings, Source, Spot},
     published::{config_schema, included_schema},
     shape::Shape,
@@ -141,6 +141,14 @@ fn read_all(path: &Path, environment: &Environment, findings: &mut Findings) -> 
         return Some((None, all));
     };
     apply(environment, &mut config, path, findings);
+    if let Some(file) = config
+        .shared
+        .redis
+        .as_mut()
+        .and_then(|redis| redis.ca_file.as_mut())
+    {
+        *file = path.parent().unwrap_or(Path::new(".")).join(&*file);
+    }
     if let Some(file) = &mut config.auth.oauth.client_documents.ca_file {
         *file = path.parent().unwrap_or(Path::new(".")).join(&*file);
     }
@@ -366,6 +374,13 @@ fn apply(env: &Environment, config: &mut Config, file: &Path, findings: &mut Fin
             url: SecretSource::Env(DATABASE_URL.to_owned()),
             max_connections,
         });
+    }
+    if env.has_redis_url() {
+        let url = SecretSource::Env(REDIS_URL.to_owned());
+        match &mut config.shared.redis {
+            Some(redis) => redis.url = url,
+            None => config.shared.redis = Some(RedisConfig::at(url)),
+        }
     }
 }
 

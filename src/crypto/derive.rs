@@ -78,6 +78,23 @@ pub struct FormKey(Secret<[u8; 32]>);
 
 keys!(LogKey, CursorKey, SuccessorKey, FormKey);
 
+/// Keys the names under which limits are counted outside this process. Made ready once: a call
+/// needs several.
+#[derive(Debug, Clone)]
+pub struct LimitKey(Pepper);
+
+impl LimitKey {
+    /// From 32 secret bytes.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(Pepper::new(key))
+    }
+
+    /// HMAC-SHA-256 of `bytes` under this key.
+    pub fn digest(&self, bytes: &[u8]) -> [u8; 32] {
+        *self.0.digest_bytes(bytes).as_bytes()
+    }
+}
+
 impl SuccessorKey {
     /// The bytes that the successors of `presented` in this rotation are made of. Endless and
     /// always the same; nobody without the key, the token and the seed can tell them.
@@ -140,6 +157,11 @@ impl RootSecret {
     /// Keys log references.
     pub fn log_key(&self) -> LogKey {
         LogKey::new(*self.derive(b"wicketgate/log-reference/v1"))
+    }
+
+    /// Keys the names of shared limits.
+    pub fn limit_key(&self) -> LimitKey {
+        LimitKey::new(&self.derive(b"wicketgate/limit-name/v1"))
     }
 
     /// Keys pagination cursors.

@@ -11,7 +11,7 @@ use crate::{
     entropy::SharedEntropy,
     http::pages::LogoFault,
     ledger::Ledger,
-    limit::Limiter,
+    limit::{Limiter, redis::LineFault},
     names::{PlanName, UpstreamName},
     quota::Rate,
     schema::OutputSchema,
@@ -52,6 +52,9 @@ pub enum BuildError {
     /// No identity provider can be asked.
     #[error(transparent)]
     Issuers(#[from] crate::egress::EgressSetupError),
+    /// There can be no connection to Redis.
+    #[error(transparent)]
+    Redis(#[from] LineFault),
     /// No thread for the access log.
     #[error("access log: {0}")]
     AccessLog(#[source] std::io::Error),
@@ -128,6 +131,7 @@ pub(super) fn serving(
         clock: Arc::clone(shared.clock),
         session: limits.session,
         per_minute: Arc::new(per_minute),
+        at_once: Arc::default(),
         per_day: Arc::new(per_day),
     });
     let listing = limits.session.count.saturating_mul(

@@ -65,6 +65,7 @@ fn need_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("public_url", differ(&old.public_url, &new.public_url)),
         ("listen", differ(&old.listen, &new.listen)),
         ("store", differ(&old.store, &new.store)),
+        ("shared", differ(&old.shared, &new.shared)),
         ("keys", differ(&old.keys, &new.keys)),
         ("auth", differ(&old.auth, &new.auth)),
         ("branding", differ(&old.branding, &new.branding)),

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     auth::{AuthError, Authenticator, Circumstances, Principal},
-    limit::Limiter,
+    limit::{Claim, LimitError, Limiter},
     quota::{Rate, Tier},
 };
 
@@ -119,7 +119,7 @@ impl AuthenticateParts {
             Presented::Nothing => {
                 return self.anyone.clone().ok_or(EdgeRefusal::CredentialMissing);
             }
-            Presented::Malformed => return Err(self.failed(head)),
+            Presented::Malformed => return Err(self.failed(head).await),
         };
         // Without a connection there is one network that nobody is in.
         let address = || {
@@ -133,7 +133,7 @@ impl AuthenticateParts {
         let known = self.authenticator.authenticate(presented, &circumstances);
         match known.await {
             Ok(principal) => Ok(principal),
-            Err(AuthError::Refused) => Err(self.failed(head)),
+            Err(AuthError::Refused) => Err(self.failed(head).await),
             // Clients renew after a 401 only, and all users of a hosted one share a few addresses.
             Err(AuthError::Over) => Err(EdgeRefusal::CredentialRefused),
             Err(AuthError::InsufficientScope) => Err(EdgeRefusal::ScopeInsufficient),
@@ -147,16 +147,15 @@ impl AuthenticateParts {
     }
 
     /// Counts a refused credential. A good one from the same address still passes.
-    pub(super) fn failed(&self, head: &Parts) -> EdgeRefusal {
+    pub(super) async fn failed(&self, head: &Parts) -> EdgeRefusal {
         let Some(address) = self.address(head) else {
             return EdgeRefusal::CredentialRefused;
         };
-        match self
-            .limiter
-            .take(Tier::Address, self.failures, &bucket(address))
-        {
-            Ok(()) => EdgeRefusal::CredentialRefused,
-            Err(exhausted) => EdgeRefusal::TooManyFailures(exhausted),
+        let claim = Claim::one(Tier::Address, self.failures, bucket(address));
+        match self.limiter.take(claim).decided().await {
+            // Nobody can say: one answer, and the next failure counts again.
+            Ok(_) | Err(LimitError::Unavailable) => EdgeRefusal::CredentialRefused,
+            Err(LimitError::Exhausted(exhausted)) => EdgeRefusal::TooManyFailures(exhausted),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::{
     body::{self, Budget},
     media::{Media, media},
     observe::Edge,
+    rate_limit,
     refusal::EdgeRefusal,
     reply,
 };
@@ -133,7 +134,9 @@ impl Endpoint {
                     record: edge.record.clone(),
                 };
                 let reply = self.server.handle(exchange, Incoming::read(value)).await;
-                self.http(reply, edge)
+                let mut response = self.http(reply, edge);
+                rate_limit::show(&mut response, edge);
+                response
             }
         };
         drop(held);

@@ -20,6 +20,7 @@ use url::{Origin, Url};
 use super::{
     authority::is_loopback,
     check::Check,
+    rate_limit,
     refusal::EdgeRefusal,
     router::{self, Access},
 };
@@ -98,6 +99,8 @@ impl Origins {
             .expose_headers([
                 WWW_AUTHENTICATE,
                 RETRY_AFTER,
+                rate_limit::POLICY,
+                rate_limit::LIMIT,
                 HeaderName::from_static("x-request-id"),
             ])
             .max_age(Duration::from_hours(1))

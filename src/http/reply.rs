@@ -224,7 +224,7 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
         | CallError::ScopeWithheld
         | CallError::CredentialUnavailable => tool_error(None, &text),
         CallError::Cancelled => error(200, CANCELLED, None, text, None),
-        CallError::StoreUnavailable | CallError::Sealed => {
+        CallError::StoreUnavailable | CallError::LimitsUnavailable | CallError::Sealed => {
             error(503, UNAVAILABLE, Some(shortly()), text, None)
         }
         CallError::Internal => error(500, -32_603, None, text, None),

@@ -70,7 +70,7 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
             "The gateway's operator has stopped all calls for now. Try again later.".to_owned()
         }
         CallError::Cancelled => "Cancelled by the client.".to_owned(),
-        CallError::StoreUnavailable => {
+        CallError::StoreUnavailable | CallError::LimitsUnavailable => {
             "The gateway cannot answer at the moment. Try again shortly.".to_owned()
         }
         CallError::Internal => format!("Internal error. Reference: {request}."),
@@ -125,6 +125,19 @@ pub fn limited(exhausted: &Exhausted) -> String {
         Tier::Session => {
             format!("This session has made its calls for the minute. Wait {wait}, then call again.")
         }
+        Tier::List => {
+            format!(
+                "This session has listed often enough for the minute. Wait {wait}, then list again."
+            )
+        }
+        Tier::Exchange => {
+            format!(
+                "This license has begun its sessions for the minute. Wait {wait}, then try again."
+            )
+        }
+        Tier::LicenseAtOnce => format!(
+            "This license has as many calls under way as it may. Wait {wait}, or for one of them to end, then call again."
+        ),
         Tier::LicenseMinute => {
             format!("This license has made its calls for the minute. Wait {wait}, then call again.")
         }

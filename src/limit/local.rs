@@ -3,19 +3,27 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use governor::{
-    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::NoOpMiddleware, nanos::Nanos,
-    state::keyed::DashMapStateStore,
+    Quota, RateLimiter, clock::Clock as GovernorClock, middleware::StateInformationMiddleware,
+    nanos::Nanos, state::keyed::DashMapStateStore,
 };
 
-use super::BucketKey;
+use super::claim::{AtOnce, Bucket, BucketKey, Claim, Place, Standing};
 use crate::{
     clock::SharedClock,
-    quota::{Exhausted, Rate, Tier},
+    quota::{Exhausted, Rate, Tier, Window},
 };
 
-type Buckets =
-    RateLimiter<BucketKey, DashMapStateStore<BucketKey>, MonotonicClock, NoOpMiddleware<Nanos>>;
+type Buckets = RateLimiter<
+    BucketKey,
+    DashMapStateStore<BucketKey>,
+    MonotonicClock,
+    StateInformationMiddleware,
+>;
+
+/// What is said when nobody can know how long a place takes to come free.
+pub(super) const PLACE_SOON: Duration = Duration::from_secs(1);
 
 /// `governor` reads the injected clock.
 #[derive(Clone)]
@@ -34,6 +42,8 @@ impl GovernorClock for MonotonicClock {
 pub struct LocalLimiter {
     clock: SharedClock,
     by_rate: ArcSwap<HashMap<(Tier, Rate), Arc<Buckets>>>,
+    /// How many of an owner run at once; none without any.
+    running: Arc<DashMap<BucketKey, u32>>,
 }
 
 impl LocalLimiter {
@@ -42,16 +52,56 @@ impl LocalLimiter {
         Self {
             clock,
             by_rate: ArcSwap::default(),
+            running: Arc::default(),
         }
     }
 
-    /// Takes one.
-    pub fn take(&self, tier: Tier, rate: Rate, key: &BucketKey) -> Result<(), Exhausted> {
-        let buckets = self.buckets(tier, rate);
-        buckets.check_key(key).map_err(|until| Exhausted {
+    /// Takes what is claimed; see [`Claim`].
+    pub fn take(&self, claim: &Claim) -> Result<Standing, Exhausted> {
+        let mut standing = Standing::default();
+        for (bucket, window) in claim.buckets().zip(&mut standing.windows) {
+            *window = Some(self.take_one(&bucket)?);
+        }
+        if let Some(at_once) = claim.at_once {
+            standing.place = Some(self.place(claim.owner, at_once)?);
+        }
+        Ok(standing)
+    }
+
+    fn take_one(&self, bucket: &Bucket) -> Result<Window, Exhausted> {
+        let Bucket { tier, rate, key } = *bucket;
+        let taken = self.buckets(tier, rate).check_key(&key);
+        let snapshot = taken.map_err(|until| Exhausted {
             tier,
             retry_after: until.wait_time_from(MonotonicClock(Arc::clone(&self.clock)).now()),
+        })?;
+        let remaining = snapshot.remaining_burst_capacity();
+        let spent = rate.count.get().saturating_sub(remaining);
+        Ok(Window {
+            tier,
+            rate,
+            remaining,
+            reset: (rate.per / rate.count.get()).saturating_mul(spent),
         })
+    }
+
+    fn place(&self, owner: BucketKey, at_once: AtOnce) -> Result<Place, Exhausted> {
+        let mut running = self.running.entry(owner).or_insert(0);
+        if *running >= at_once.most.get() {
+            return Err(Exhausted {
+                tier: Tier::LicenseAtOnce,
+                retry_after: PLACE_SOON,
+            });
+        }
+        *running += 1;
+        drop(running);
+        let all = Arc::clone(&self.running);
+        Ok(Place::new(move || {
+            if let Some(mut running) = all.get_mut(&owner) {
+                *running = running.saturating_sub(1);
+            }
+            all.remove_if(&owner, |_, running| *running == 0);
+        }))
     }
 
     fn buckets(&self, tier: Tier, rate: Rate) -> Arc<Buckets> {
@@ -64,7 +114,8 @@ impl LocalLimiter {
             .unwrap_or(Quota::per_second(rate.count))
             .allow_burst(rate.count);
         let clock = MonotonicClock(Arc::clone(&self.clock));
-        let fresh = Arc::new(RateLimiter::dashmap_with_clock(quota, clock));
+        let fresh = RateLimiter::dashmap_with_clock(quota, clock);
+        let fresh = Arc::new(fresh.with_middleware::<StateInformationMiddleware>());
         let mut chosen = Arc::clone(&fresh);
         // Two callers may meet here first; both must end with the same buckets.
         self.by_rate.rcu(|known| {
@@ -110,18 +161,20 @@ mod tests {
     fn the_burst_is_exact_and_the_wait_truthful() {
         let (clock, limiter) = limiter();
         let rate: Rate = "60/min".parse().unwrap();
-        let take = |key| limiter.take(Tier::Session, rate, &[key; 16]);
-        for _ in 0..60 {
-            assert_eq!(take(1), Ok(()));
+        let take = |key| limiter.take(&Claim::one(Tier::Session, rate, [key; 16]));
+        for left in (0..60).rev() {
+            let window = take(1).unwrap().windows[0].unwrap();
+            assert_eq!(window.remaining, left);
+            assert_eq!(window.reset, Duration::from_secs(60 - u64::from(left)));
         }
         let refused = take(1).unwrap_err();
         assert_eq!(
             (refused.tier, refused.retry_after_seconds()),
             (Tier::Session, 1)
         );
-        assert_eq!(take(2), Ok(()), "another key has its own bucket");
+        assert!(take(2).is_ok(), "another key has its own bucket");
         clock.advance(refused.retry_after);
-        assert_eq!(take(1), Ok(()));
+        assert!(take(1).is_ok());
         assert!(take(1).is_err());
     }
 
@@ -129,7 +182,10 @@ mod tests {
     fn q_03_a_wall_clock_that_jumps_changes_nothing() {
         let (clock, limiter) = limiter();
         let rate: Rate = "2/min".parse().unwrap();
-        let take = || limiter.take(Tier::Session, rate, &[1; 16]).is_ok();
+        let take = || {
+            let claim = Claim::one(Tier::Session, rate, [1; 16]);
+            limiter.take(&claim).is_ok()
+        };
         assert!(take() && take());
         for hours in [1, -1, 1_000, -1_000] {
             clock.set_wall(Timestamp::from_millis(hours * 3_600_000));
@@ -144,7 +200,8 @@ mod tests {
         for key in 0..10_000_u32 {
             let mut bytes = [0; 16];
             bytes[..4].copy_from_slice(&key.to_be_bytes());
-            assert!(limiter.take(Tier::Session, rate, &bytes).is_ok());
+            let claim = Claim::one(Tier::Session, rate, bytes);
+            assert!(limiter.take(&claim).is_ok());
         }
         assert_eq!(limiter.keys(), 10_000);
         limiter.sweep();

@@ -28,7 +28,7 @@ use crate::{
     grant::{ClientAuth, ClientId, Scope, SessionKind},
     ids::SessionId,
     license::License,
-    limit::Limiter,
+    limit::{Claim, Limiter},
     names::PlanName,
     quota::Tier,
     store::{CodeRecord, SessionRecord, Stamp, Store, StoreError, TokenKind, TokenRecord},
@@ -230,7 +230,13 @@ impl Grants {
         let bucket = bucket.as_bytes().first_chunk().copied().unwrap_or_default();
         self.parts
             .limiter
-            .take(Tier::Session, self.plan(&license).exchanges, &bucket)
+            .take(Claim::one(
+                Tier::Exchange,
+                self.plan(&license).exchanges,
+                bucket,
+            ))
+            .decided()
+            .await
             .map_err(|_| OAuthError::SlowDown("too many sessions of this license at the moment"))?;
         let client: ClientId = EXCHANGER.parse().map_err(|_| OAuthError::Unavailable)?;
         let session = SessionRecord {

@@ -77,7 +77,7 @@ enum Tools {
 }
 
 impl McpServer {
-    pub(super) fn listen(
+    pub(super) async fn listen(
         &self,
         exchange: &Exchange<'_>,
         id: &Id,
@@ -94,6 +94,7 @@ impl McpServer {
         };
         let serving = self.serving();
         self.take_list(&serving, exchange)
+            .await
             .map_err(|refusal| (revision, refusal))?;
         let most = serving.subscriptions_per_license;
         let place =

@@ -11,6 +11,7 @@ use super::{Exchange, McpServer, Refusal, Reply, Serving, asking::Came, calls::D
 use crate::{
     call::{Call, CallError, CallResult},
     catalog::cursor,
+    limit::{Claim, LimitError},
     mcp::{
         Era, Id, ProtocolFault, Revision,
         elicit::{Retry, SendsPeople},
@@ -23,7 +24,7 @@ use crate::{
 };
 
 impl McpServer {
-    pub(super) fn list_tools(
+    pub(super) async fn list_tools(
         &self,
         serving: &Serving,
         exchange: &Exchange<'_>,
@@ -41,6 +42,7 @@ impl McpServer {
             return Err(invalid("`params` must be an object"));
         }
         self.take_list(serving, exchange)
+            .await
             .map_err(|error| (revision, error))?;
         let license = exchange.principal.license();
         let key = &self.parts.cursor_key;
@@ -61,20 +63,26 @@ impl McpServer {
     }
 
     /// Lists have a budget of their own, so that listing in a loop does not go on for free.
-    pub(super) fn take_list(
+    pub(super) async fn take_list(
         &self,
         serving: &Serving,
         exchange: &Exchange<'_>,
     ) -> Result<(), Refusal> {
         let key = exchange.principal.session().to_bytes();
-        self.parts
-            .limiter
-            .take(Tier::Session, serving.lists, &key)
-            .map_err(|exhausted| {
+        let claim = Claim::one(Tier::List, serving.lists, key);
+        match self.parts.limiter.take(claim).decided().await {
+            Ok(_) => Ok(()),
+            Err(LimitError::Exhausted(exhausted)) => {
                 exchange.record.ended(Ending::Limited, Some("limited"));
                 exchange.record.fields().tier = Some(exhausted.tier.as_str());
-                Refusal::List(exhausted)
-            })
+                Err(Refusal::List(exhausted))
+            }
+            Err(LimitError::Unavailable) => {
+                let error = CallError::LimitsUnavailable;
+                exchange.record.ended(Ending::Failed, Some(error.word()));
+                Err(Refusal::Call(error, None))
+            }
+        }
     }
 
     pub(super) async fn call_tool(

@@ -73,6 +73,12 @@ pub struct Metrics {
     pub log_dropped: Gauge,
     /// 1 while no credential can be opened.
     pub sealed: Gauge,
+    /// 1 while the Redis of the configuration does not answer.
+    pub redis_away: Gauge,
+    /// Questions that Redis was asked.
+    pub redis_questions: Counter,
+    /// Limits that this process decided by itself because Redis was away.
+    pub limits_decided_alone: Counter,
 }
 
 impl Metrics {
@@ -80,7 +86,7 @@ impl Metrics {
     pub fn new() -> Arc<Self> {
         let histogram = || Histogram::new(BUCKETS);
         let mut metrics = Self {
-            registry: Registry::with_prefix("wicketgate"),
+            registry: Registry::default(),
             requests: Family::default(),
             duration: histogram(),
             calls: Family::default(),
@@ -96,80 +102,92 @@ impl Metrics {
             grants_lost: Counter::default(),
             log_dropped: Gauge::default(),
             sealed: Gauge::default(),
+            redis_away: Gauge::default(),
+            redis_questions: Counter::default(),
+            limits_decided_alone: Counter::default(),
         };
-        let registry = &mut metrics.registry;
+        metrics.registry = metrics.named();
+        Arc::new(metrics)
+    }
+
+    /// All of them under their names.
+    fn named(&self) -> Registry {
+        let mut registry = Registry::with_prefix("wicketgate");
         registry.register(
             "requests",
             "HTTP requests and batch entries",
-            metrics.requests.clone(),
+            self.requests.clone(),
         );
         registry.register(
             "request_duration_seconds",
             "Time to the end of the answer",
-            metrics.duration.clone(),
+            self.duration.clone(),
         );
         registry.register(
             "tool_calls",
             "Calls by tool and outcome",
-            metrics.calls.clone(),
+            self.calls.clone(),
         );
         registry.register(
             "upstream_duration_seconds",
             "Time spent on upstreams",
-            metrics.upstream_duration.clone(),
+            self.upstream_duration.clone(),
         );
-        registry.register("refusals", "Refusals by reason", metrics.refusals.clone());
-        registry.register(
-            "connections",
-            "Connections held",
-            metrics.connections.clone(),
-        );
-        registry.register(
-            "subscriptions",
-            "Open listen streams",
-            metrics.subscriptions.clone(),
-        );
-        registry.register(
-            "calls_waiting",
-            "Calls that wait for people",
-            metrics.calls_waiting.clone(),
-        );
-        registry.register(
-            "reloads",
-            "Reloads that took effect",
-            metrics.reloads.clone(),
-        );
-        registry.register(
-            "reload_failures",
-            "Reloads refused",
-            metrics.reload_failures.clone(),
-        );
-        registry.register(
-            "authentication_lookups",
-            "Credentials looked up in the store",
-            metrics.authentication_lookups.clone(),
-        );
-        registry.register(
-            "revocations_given_up",
-            "Ended grants that providers were not told of",
-            metrics.revocations_given_up.clone(),
-        );
-        registry.register(
-            "grants_lost",
-            "Renewed grants that were not stored",
-            metrics.grants_lost.clone(),
-        );
-        registry.register(
-            "log_dropped",
-            "Access log lines lost",
-            metrics.log_dropped.clone(),
-        );
-        registry.register(
-            "sealed",
-            "1 while the vault is not open, or sealed by the operator",
-            metrics.sealed.clone(),
-        );
-        Arc::new(metrics)
+        registry.register("refusals", "Refusals by reason", self.refusals.clone());
+        for (name, help, gauge) in [
+            ("connections", "Connections held", &self.connections),
+            ("subscriptions", "Open listen streams", &self.subscriptions),
+            (
+                "calls_waiting",
+                "Calls that wait for people",
+                &self.calls_waiting,
+            ),
+            ("log_dropped", "Access log lines lost", &self.log_dropped),
+            (
+                "sealed",
+                "1 while the vault is not open, or sealed by the operator",
+                &self.sealed,
+            ),
+            (
+                "redis_away",
+                "1 while Redis does not answer",
+                &self.redis_away,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+        for (name, help, counter) in [
+            ("reloads", "Reloads that took effect", &self.reloads),
+            ("reload_failures", "Reloads refused", &self.reload_failures),
+            (
+                "authentication_lookups",
+                "Credentials looked up in the store",
+                &self.authentication_lookups,
+            ),
+            (
+                "revocations_given_up",
+                "Ended grants that providers were not told of",
+                &self.revocations_given_up,
+            ),
+            (
+                "grants_lost",
+                "Renewed grants that were not stored",
+                &self.grants_lost,
+            ),
+            (
+                "redis_questions",
+                "Questions asked of Redis",
+                &self.redis_questions,
+            ),
+            (
+                "limits_decided_alone",
+                "Limits decided without Redis while it was away",
+                &self.limits_decided_alone,
+            ),
+        ] {
+            registry.register(name, help, counter.clone());
+        }
+        registry
     }
 
     /// Counts a finished request.

@@ -17,6 +17,7 @@ use crate::{
     ids::{LogRef, RequestId},
     mcp::Revision,
     names::{PlanName, ToolName, UpstreamName},
+    quota::Window,
 };
 
 /// How a request ended.
@@ -72,6 +73,9 @@ pub struct Fields {
     pub error: Option<&'static str>,
     /// Which limit refused.
     pub tier: Option<&'static str>,
+    /// How the windows stand that the call took from; told to the caller, not logged.
+    #[serde(skip)]
+    pub windows: [Option<Window>; 2],
     /// The protocol revision.
     pub revision: Option<Revision>,
     /// The MCP method, or `other`.
@@ -147,6 +151,7 @@ impl Record {
             outcome: Ending::Cancelled,
             error: None,
             tier: None,
+            windows: [None; 2],
             revision: None,
             rpc_method: None,
             tool: None,

@@ -43,6 +43,8 @@ mod kms;
 mod ledger;
 mod ledger_schedule;
 mod legacy_clients;
+mod limit_contract;
+mod limit_redis;
 mod limits;
 mod listing;
 mod modern_clients;

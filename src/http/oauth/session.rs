@@ -47,7 +47,7 @@ impl OAuthEndpoints {
         match self.server.grants.exchange(key.expose()).await {
             Ok(tokens) => Ok(tokens),
             // Guessing here costs what guessing at the connector costs.
-            Err(OAuthError::InvalidGrant(_)) => Err(self.authenticate.failed(head).into()),
+            Err(OAuthError::InvalidGrant(_)) => Err(self.authenticate.failed(head).await.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -55,7 +55,7 @@ impl OAuthEndpoints {
     async fn license_key(&self, head: &Parts, body: Body) -> Result<SecretString, Refused> {
         match bearer(&head.headers) {
             Presented::Token(key) => return Ok(SecretString::new(key.to_owned())),
-            Presented::Malformed => return Err(self.authenticate.failed(head).into()),
+            Presented::Malformed => return Err(self.authenticate.failed(head).await.into()),
             Presented::Nothing => {}
         }
         let media = media(&head.headers).ok_or(EdgeRefusal::UnsupportedMediaType)?;

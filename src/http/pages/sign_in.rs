@@ -11,6 +11,7 @@ use super::{
 use crate::{
     crypto::LicenseKey,
     http::client_address::{Peer, bucket, client_address},
+    limit::{Claim, LimitError},
     oauth::Form,
     quota::{Exhausted, Rate, Tier},
     secret::SecretString,
@@ -78,7 +79,10 @@ impl Pages {
             Ok(()) => self.check_key(head, form.get("license_key")).await,
             Err(wait) => Err(PageRefusal::TooManyTries(seconds(wait))),
         };
-        let login = login.map_err(|refusal| self.failed(head, refusal));
+        let login = match login {
+            Ok(login) => Ok(login),
+            Err(refusal) => Err(self.failed(head, refusal).await),
+        };
         match login {
             Ok(login) => {
                 self.tries.forget(which);
@@ -120,7 +124,7 @@ impl Pages {
 
     /// Counts a key that was refused. A whole office may come from one address, so those who have a
     /// good key are never counted and never kept waiting by others.
-    fn failed(&self, head: &Parts, refusal: PageRefusal) -> PageRefusal {
+    async fn failed(&self, head: &Parts, refusal: PageRefusal) -> PageRefusal {
         if !matches!(
             refusal,
             PageRefusal::KeyIncomplete | PageRefusal::KeyRefused
@@ -136,7 +140,9 @@ impl Pages {
                 count: std::num::NonZeroU32::new(count).unwrap_or(std::num::NonZeroU32::MIN),
                 per: std::time::Duration::from_secs(per),
             };
-            if let Err(exhausted) = self.parts.limiter.take(Tier::Address, rate, &key) {
+            let claim = Claim::one(Tier::Address, rate, key);
+            let taken = self.parts.limiter.take(claim).decided().await;
+            if let Err(LimitError::Exhausted(exhausted)) = taken {
                 return PageRefusal::TooManyTries(exhausted.retry_after_seconds());
             }
         }

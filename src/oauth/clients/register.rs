@@ -15,6 +15,7 @@ use crate::{
     crypto::{self, ClientSecret, Pepper, TokenDigest},
     entropy::Entropy,
     grant::{ClientAuth, ClientId, ClientKind},
+    limit::Claim,
     mcp::json,
     oauth::OAuthError,
     quota::Tier,
@@ -95,7 +96,9 @@ impl Clients {
         // One bucket for all: users of a hosted client come from a few addresses. Clients that are
         // known take nothing from it, so a flood of new ones keeps none of them out.
         self.limiter
-            .take(Tier::Registration, policy.limit, &[0; 16])
+            .take(Claim::one(Tier::Registration, policy.limit, [0; 16]))
+            .decided()
+            .await
             .map_err(|_| OAuthError::SlowDown("too many registrations at the moment"))?;
         let mut registered = self.store.register_client(&record, policy.most).await?;
         if registered == Registered::Full {

@@ -18,7 +18,7 @@ use url::Url;
 use super::web::ReadFault;
 use crate::{
     crypto::Pepper,
-    limit::{BucketKey, Limiter},
+    limit::{BucketKey, Claim, Limiter},
     quota::{Rate, Tier},
 };
 
@@ -141,7 +141,10 @@ impl Slots {
         if before == Before::Never {
             let is_met = is_listed || self.met.get(name).is_some();
             let key = if is_met { self.key(name) } else { STRANGE };
-            let taken = self.limiter.take(Tier::Registration, NEW, &key);
+            let taken = self
+                .limiter
+                .here()
+                .take(&Claim::one(Tier::Registration, NEW, key));
             taken.map_err(|_| ReadFault::Silent)?;
         }
         let queue = match standing {

@@ -188,7 +188,8 @@ fn after_call(error: &CallError) -> Option<CallError> {
         C::CredentialUnavailable => C::Sealed,
         C::Sealed => C::Cancelled,
         C::Cancelled => C::StoreUnavailable,
-        C::StoreUnavailable => C::Internal,
+        C::StoreUnavailable => C::LimitsUnavailable,
+        C::LimitsUnavailable => C::Internal,
         C::Internal => return None,
     })
 }

@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) upstreams: String,
     /// What the configuration finds in the environment.
     pub(crate) environment: Vec<(&'static str, String)>,
+    /// The address of the Redis of `shared:`, which the YAML names by an environment variable.
+    pub(crate) redis: Option<String>,
     /// The text of the master key, for a second gateway over the same store.
     pub(crate) master_key: SecretString,
     /// YAML inside `listen:`, indented by two.
@@ -75,6 +77,7 @@ impl Default for Setup {
             tools: String::new(),
             upstreams: String::new(),
             environment: Vec::new(),
+            redis: None,
             master_key: generate_master_key_text(&OsEntropy),
             listen: String::new(),
             more: String::new(),
@@ -182,6 +185,10 @@ impl TestGateway {
             configured,
             store: store.clone(),
             vault,
+            redis: setup
+                .redis
+                .as_deref()
+                .map(|url| SecretString::new(url.to_owned())),
             clock: Arc::clone(&setup.clock),
             entropy: Arc::clone(&entropy),
             access_log: Box::new(log.clone()),
