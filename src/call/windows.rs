@@ -83,14 +83,14 @@ impl Around for Windows {
             (claim.second, claim.at_once) = self.of_license(&call);
         }
         match self.limiter.take(claim) {
-            Taking::Done(taken) => match admitted(&mut call, taken, fit) {
+            Taking::Done(taken) => match admitted(&mut call, &claim, taken, fit) {
                 Ok(()) => inner.call(call),
                 Err(error) => Box::pin(std::future::ready(Err(error))),
             },
             Taking::Asking(asking) => {
                 let mut inner = inner.clone();
                 Box::pin(async move {
-                    admitted(&mut call, asking.await, fit)?;
+                    admitted(&mut call, &claim, asking.await, fit)?;
                     inner.call(call).await
                 })
             }
@@ -100,14 +100,20 @@ impl Around for Windows {
 
 fn admitted(
     call: &mut Call,
+    claim: &Claim,
     taken: Result<Standing, LimitError>,
     fit: Result<(), CallError>,
 ) -> Result<(), CallError> {
-    let standing = taken.map_err(|error| match error {
-        LimitError::Exhausted(exhausted) => CallError::Limited(exhausted),
-        LimitError::Unavailable => CallError::LimitsUnavailable,
-    })?;
-    call.place = standing.place;
-    call.record.fields().windows = standing.windows;
-    fit
+    match taken {
+        Ok(standing) => {
+            call.place = standing.place;
+            call.record.fields().windows = standing.windows;
+            fit
+        }
+        Err(LimitError::Exhausted(exhausted)) => {
+            call.record.fields().windows[0] = claim.emptied(&exhausted);
+            Err(CallError::Limited(exhausted))
+        }
+        Err(LimitError::Unavailable) => Err(CallError::LimitsUnavailable),
+    }
 }

@@ -52,6 +52,19 @@ impl Claim {
         }
     }
 
+    /// The window that refused, as it stands; none when it was no window.
+    pub fn emptied(&self, exhausted: &Exhausted) -> Option<Window> {
+        let bucket = self
+            .buckets()
+            .find(|bucket| bucket.tier == exhausted.tier)?;
+        Some(Window {
+            tier: bucket.tier,
+            rate: bucket.rate,
+            remaining: 0,
+            reset: exhausted.retry_after,
+        })
+    }
+
     pub(super) fn buckets(&self) -> impl Iterator<Item = Bucket> {
         std::iter::once(self.first).chain(self.second)
     }

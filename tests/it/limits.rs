@@ -104,7 +104,7 @@ async fn ping_initialize_discover_and_lists_go_on_when_the_session_is_spent() {
     for _ in 0..10 {
         assert_eq!(modern.rpc("tools/list", json!({})).await.status, 200);
     }
-    limited(&modern.rpc("tools/list", json!({})).await, "session");
+    limited(&modern.rpc("tools/list", json!({})).await, "list");
     assert_eq!(modern.rpc("server/discover", json!({})).await.status, 200);
 }
 

@@ -46,6 +46,7 @@ mod legacy_clients;
 mod limit_contract;
 mod limit_redis;
 mod limits;
+mod limits_shared;
 mod listing;
 mod modern_clients;
 mod nothing_leaks;

@@ -18,6 +18,7 @@ pub(crate) mod postgres;
 pub(crate) mod protocol;
 pub(crate) mod provider;
 pub(crate) mod redis;
+pub(crate) mod relay;
 pub(crate) mod sigv4;
 pub(crate) mod upstream;
 pub(crate) mod wire;
