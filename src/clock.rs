@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    str::FromStr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Date, Month as MonthOfYear, OffsetDateTime, format_description::well_known::Rfc3339};
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 
@@ -37,6 +38,12 @@ impl Timestamp {
     pub fn until_next_day(self) -> Duration {
         let rest = MILLIS_PER_DAY - self.0.rem_euclid(MILLIS_PER_DAY);
         Duration::from_millis(rest.unsigned_abs())
+    }
+
+    /// How long until the next UTC calendar month; never zero.
+    pub fn until_next_month(self) -> Duration {
+        let next = Month(self.day().month().0.saturating_add(1)).first_day();
+        Self(next.0.saturating_mul(MILLIS_PER_DAY)).since(self)
     }
 
     /// This point, later by `span`.
@@ -78,6 +85,70 @@ impl Day {
     /// Days since 1970-01-01.
     pub const fn number(self) -> i64 {
         self.0
+    }
+}
+
+impl Day {
+    /// The calendar month it lies in.
+    pub fn month(self) -> Month {
+        let seconds = self.0.saturating_mul(MILLIS_PER_DAY / 1_000);
+        // Beyond the years that have dates there are no calls.
+        let date = OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MIN, |at| at.date());
+        Month((i64::from(date.year()) - 1970) * 12 + i64::from(u8::from(date.month())) - 1)
+    }
+}
+
+/// Why a text is not a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a day: write a UTC date, such as `2026-11-01`")]
+pub struct DayError;
+
+impl FromStr for Day {
+    type Err = DayError;
+
+    fn from_str(text: &str) -> Result<Self, DayError> {
+        let plain = text.len() == 10 && text.is_ascii();
+        let at = OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339);
+        match at {
+            Ok(at) if plain => Ok(Self(at.unix_timestamp().div_euclid(MILLIS_PER_DAY / 1_000))),
+            _ => Err(DayError),
+        }
+    }
+}
+
+/// A UTC calendar month: months since 1970-01.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Month(i64);
+
+impl Month {
+    /// From months since 1970-01.
+    pub const fn from_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// Months since 1970-01.
+    pub const fn number(self) -> i64 {
+        self.0
+    }
+
+    /// Its first day.
+    pub fn first_day(self) -> Day {
+        let year = i32::try_from(self.0.div_euclid(12).saturating_add(1970));
+        let month = u8::try_from(self.0.rem_euclid(12) + 1).unwrap_or(1);
+        let date = MonthOfYear::try_from(month)
+            .ok()
+            .zip(year.ok())
+            .and_then(|(month, year)| Date::from_calendar_date(year, month, 1).ok());
+        let date = date.unwrap_or(Date::MAX).midnight().assume_utc();
+        Day(date.unix_timestamp().div_euclid(MILLIS_PER_DAY / 1_000))
+    }
+}
+
+impl fmt::Display for Month {
+    /// `YYYY-MM`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.first_day().to_string();
+        f.write_str(text.get(..7).unwrap_or_default())
     }
 }
 
@@ -196,6 +267,29 @@ mod tests {
             at.plus(Duration::from_millis(1)).day().number(),
             at.day().number() + 1
         );
+    }
+
+    #[test]
+    fn months_are_calendar_months() {
+        let month = |text: &str| text.parse::<Day>().unwrap().month();
+        for (text, shown) in [
+            ("2026-11-01", "2026-11"),
+            ("2026-11-30", "2026-11"),
+            ("2026-12-31", "2026-12"),
+            ("2028-02-29", "2028-02"),
+            ("1969-12-31", "1969-12"),
+        ] {
+            assert_eq!(month(text).to_string(), shown);
+        }
+        assert_eq!(month("1970-01-15").number(), 0);
+        assert_eq!(month("2027-01-01").number(), month("2026-12-31").number() + 1);
+        let last = Timestamp::from_millis(1_798_761_599_999);
+        assert_eq!(last.to_string(), "2026-12-31T23:59:59.999Z");
+        assert_eq!(last.until_next_month(), Duration::from_millis(1));
+        assert_eq!(last.day().to_string().parse(), Ok(last.day()));
+        for bad in ["", "2026-11", "2026-02-30", "2026-11-01T", "20261101xx", "+026-01-01"] {
+            assert_eq!(bad.parse::<Day>(), Err(DayError), "{bad}");
+        }
     }
 
     #[test]

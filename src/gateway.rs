@@ -294,7 +294,7 @@ impl Gateway {
         self.write_activity().await;
         self.connections.close().await;
         let given = self.ledger.close().await;
-        tracing::info!(calls = given.calls, failed = given.failed, "ledger.closed");
+        tracing::info!(units = given.units, failed = given.failed, "ledger.closed");
         self.log.close();
         self.store.close().await;
     }

@@ -126,6 +126,8 @@ typed_ids! {
     RevocationId = "rev_";
     /// One session: what an access token stands for.
     SessionId = "ses_";
+    /// One addition to what licenses used.
+    UsageBatchId = "use_";
     /// One request, as the log and error answers name it.
     RequestId = "req_";
 }

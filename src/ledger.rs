@@ -1,11 +1,13 @@
-//! A license's calls of a UTC day: exact at the limit, without a statement per call.
+//! A license's calls of a UTC day and month, and what they cost: exact at the limit, without a
+//! statement per call. And what each license did with each tool, for the invoice.
 //!
-//! Calls are leased from the database in blocks. What a process that crashed had leased and not
+//! Units are leased from the database in blocks. What a process that crashed had leased and not
 //! spent stays counted as spent: the limit is never exceeded, at worst reached a little early.
 
 mod entry;
 mod refill;
 mod reservation;
+mod usage;
 
 use std::{
     sync::{
@@ -20,16 +22,21 @@ use futures_util::{StreamExt, stream};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
-pub use self::reservation::Reservation;
+pub use self::{
+    reservation::Reservation,
+    usage::{Happened, UsageLog},
+};
 use self::{
-    entry::{Entry, Lease, Moment, Step},
+    entry::{Entry, Key, Lease, Moment, Step, Want},
     refill::{Progress, Refill},
+    reservation::{Collecting, Hold},
 };
 use crate::{
-    clock::{Day, SharedClock},
+    clock::SharedClock,
     entropy::SharedEntropy,
     ids::{LicenseId, ReplicaId},
-    quota::{Exhausted, Tier},
+    license::Allowance,
+    quota::{Exhausted, Meter, Window},
     store::Store,
 };
 
@@ -45,11 +52,11 @@ const CLOSING_AT_ONCE: usize = 8;
 /// Why no call was reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LedgerError {
-    /// The day's calls are spent.
-    #[error("the day's calls are spent")]
+    /// A window has less than the call takes.
+    #[error("{} is used up", .0.tier.as_str())]
     Exhausted(Exhausted),
     /// The database did not say, or this process is stopping. Nothing was reserved.
-    #[error("the day's count is unavailable")]
+    #[error("the license's count is unavailable")]
     Unavailable,
 }
 
@@ -58,13 +65,13 @@ pub enum LedgerError {
 pub struct GivenBack {
     /// Leases that were closed.
     pub leases: u64,
-    /// Unspent calls that are free again.
-    pub calls: u64,
-    /// Leases that could not be closed; their unspent calls stay counted as spent.
+    /// Unspent units that are free again: calls of days and months, and cost.
+    pub units: u64,
+    /// Leases that could not be closed; their unspent units stay counted as spent.
     pub failed: u64,
 }
 
-/// Counts the calls of every license's day.
+/// Counts what every license's calls take.
 pub struct Ledger {
     shared: Arc<Shared>,
 }
@@ -75,7 +82,7 @@ struct Shared {
     clock: SharedClock,
     entropy: SharedEntropy,
     replica: ReplicaId,
-    entries: DashMap<LicenseId, Arc<Entry>>,
+    entries: DashMap<Key, Arc<Entry>>,
     tasks: TaskTracker,
     closed: AtomicBool,
 }
@@ -101,33 +108,50 @@ impl Ledger {
         }
     }
 
-    /// Takes one call of today. It counts as spent unless it is refunded.
-    ///
-    /// Usually asks nobody; else waits at most two seconds for the database. A caller that stops
-    /// waiting loses nothing: the block arrives without it.
+    /// Takes one call from every window that the license is limited by, and `cost` units from its
+    /// budget: all of it or nothing. It counts as spent unless it is refunded.
     pub async fn reserve(
         &self,
         license: LicenseId,
-        limit: u32,
+        allowance: &Allowance,
+        cost: u32,
     ) -> Result<Reservation, LedgerError> {
         let deadline = Instant::now() + PATIENCE;
+        let mut call = Collecting::nothing();
+        for meter in Meter::ALL {
+            let amount = match meter {
+                Meter::CallsDay | Meter::CallsMonth => 1,
+                Meter::CostDay => cost,
+            };
+            let Some(limit) = allowance.of_meter(meter).filter(|_| amount > 0) else {
+                continue;
+            };
+            let key = Key { license, meter };
+            let want = Want { key, limit, amount };
+            call.add(meter, self.take(&want, deadline).await?);
+        }
+        Ok(call.complete())
+    }
+
+    async fn take(&self, want: &Want, deadline: Instant) -> Result<Hold, LedgerError> {
+        let meter = want.key.meter;
         loop {
-            let entry = self.shared.entry(license);
+            let entry = self.shared.entry(want.key);
             // After the look-up: `close` sets this first and visits the entries then.
             if self.shared.closed.load(Ordering::SeqCst) {
                 return Err(LedgerError::Unavailable);
             }
             let now = self.shared.clock.now();
             let moment = Moment {
-                today: now.day(),
+                window: meter.window(now),
                 monotonic: self.shared.clock.monotonic(),
             };
-            let progress = match entry.step(license, limit, moment, &self.shared) {
-                Step::Granted(reservation) => return Ok(reservation),
+            let progress = match entry.step(want, moment, &self.shared) {
+                Step::Granted(hold) => return Ok(hold),
                 Step::Exhausted => {
                     return Err(LedgerError::Exhausted(Exhausted {
-                        tier: Tier::LicenseDay,
-                        retry_after: now.until_next_day(),
+                        tier: meter.tier(),
+                        retry_after: meter.until_next(now),
                     }));
                 }
                 Step::Retired => continue,
@@ -146,20 +170,20 @@ impl Ledger {
         self.shared.tasks.spawn(refill.run(shared));
     }
 
-    /// Gives back the blocks of quiet licenses and of past days, and forgets quiet licenses.
+    /// Gives back the blocks of quiet licenses and of past windows, and forgets quiet licenses.
     ///
     /// To be called about once a minute.
     pub async fn sweep(&self) -> GivenBack {
         let now = self.shared.clock.monotonic();
-        let today = self.shared.clock.now().day();
-        let licenses: Vec<LicenseId> = self.shared.entries.iter().map(|e| *e.key()).collect();
+        let today = self.shared.clock.now();
+        let keys: Vec<Key> = self.shared.entries.iter().map(|e| *e.key()).collect();
         let mut leases = Vec::new();
-        for license in licenses {
-            let idle = |_: &LicenseId, entry: &Arc<Entry>| entry.retire_if_idle(now, IDLE);
-            if let Some((_, entry)) = self.shared.entries.remove_if(&license, idle) {
+        for key in keys {
+            let idle = |_: &Key, entry: &Arc<Entry>| entry.retire_if_idle(now, IDLE);
+            if let Some((_, entry)) = self.shared.entries.remove_if(&key, idle) {
                 leases.extend(entry.take());
-            } else if let Some(entry) = self.shared.entries.get(&license) {
-                leases.extend(entry.take_past(today));
+            } else if let Some(entry) = self.shared.entries.get(&key) {
+                leases.extend(entry.take_past(key.meter.window(today)));
             }
         }
         self.shared.give_back(leases).await
@@ -182,14 +206,14 @@ impl Ledger {
         self.shared.give_back(leases).await
     }
 
-    /// Calls of a day that this process holds in reserve for a license. The store counts them as
+    /// Units of a window that this process holds in reserve for a license. The store counts them as
     /// used; whoever shows people what they used takes them off.
-    pub fn held(&self, license: LicenseId, day: Day) -> u64 {
-        let entry = self.shared.entries.get(&license);
-        entry.map_or(0, |entry| entry.held(day))
+    pub fn held(&self, license: LicenseId, meter: Meter, window: Window) -> u64 {
+        let entry = self.shared.entries.get(&Key { license, meter });
+        entry.map_or(0, |entry| entry.held(window))
     }
 
-    /// How many licenses are in memory.
+    /// How many counts of licenses are in memory.
     pub fn remembered(&self) -> usize {
         self.shared.entries.len()
     }
@@ -204,11 +228,11 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Shared {
-    fn entry(&self, license: LicenseId) -> Arc<Entry> {
-        if let Some(entry) = self.entries.get(&license) {
+    fn entry(&self, key: Key) -> Arc<Entry> {
+        if let Some(entry) = self.entries.get(&key) {
             return Arc::clone(&entry);
         }
-        Arc::clone(&self.entries.entry(license).or_default())
+        Arc::clone(&self.entries.entry(key).or_default())
     }
 
     async fn give_back(&self, leases: Vec<Lease>) -> GivenBack {
@@ -231,10 +255,10 @@ impl Shared {
             match result {
                 Ok(Ok(_)) => {
                     report.leases += 1;
-                    report.calls += u64::from(unspent);
+                    report.units += u64::from(unspent);
                 }
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "a block of calls could not be given back");
+                    tracing::warn!(%error, "a block of units could not be given back");
                     report.failed += 1;
                 }
                 Err(_) => report.failed += 1,

@@ -1,6 +1,10 @@
 //! Licenses: the customer's right to call.
 
+mod allowance;
+
 use serde::Serialize;
+
+pub use self::allowance::{Allowance, Override, OverrideError, Overrides, Plans};
 
 use crate::{
     clock::Timestamp,
@@ -49,6 +53,8 @@ pub struct License {
     pub plan: PlanName,
     /// Narrower entitlements than the plan's; none: the plan's.
     pub tools: Option<Vec<ToolPattern>>,
+    /// Limits of its own in place of the plan's.
+    pub overrides: Overrides,
     /// What the operator decided.
     pub status: LicenseStatus,
     /// When it was issued.

@@ -1,9 +1,13 @@
-//! Rates as people write them, and what a refusal says.
+//! Rates as people write them, what is counted exactly, and what a refusal says.
+
+mod meter;
 
 use std::{borrow::Cow, fmt, num::NonZeroU32, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::meter::{Meter, Window};
 
 /// So many in so long: `60/min`, `10/s`, `200/h`, `100/10s`, `5_000/day`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -120,6 +124,10 @@ pub enum Tier {
     LicenseAtOnce,
     /// One license, per UTC day.
     LicenseDay,
+    /// One license, per UTC calendar month.
+    LicenseMonth,
+    /// One license, cost units per UTC day.
+    LicenseCost,
     /// One upstream: its rate, its concurrency, or its own refusal.
     Upstream,
     /// Unauthenticated attempts of one client address.
@@ -138,6 +146,8 @@ impl Tier {
             Self::LicenseMinute => "license_minute",
             Self::LicenseAtOnce => "license_at_once",
             Self::LicenseDay => "license_day",
+            Self::LicenseMonth => "license_month",
+            Self::LicenseCost => "license_cost",
             Self::Upstream => "upstream",
             Self::Address => "address",
             Self::Registration => "registration",

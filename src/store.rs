@@ -13,6 +13,7 @@ mod grants;
 mod key_counts;
 mod keys;
 mod licenses;
+mod limits;
 mod looks;
 mod migrate;
 mod open;
@@ -26,6 +27,7 @@ mod sealed_rows;
 mod sessions;
 mod tokens;
 mod usage;
+mod usage_days;
 mod vault_seal;
 
 use std::{future::Future, path::PathBuf, time::Duration};
@@ -45,6 +47,7 @@ pub use self::{
     grants::Lease,
     key_counts::{KeyCounts, KeysInState},
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
+    limits::LimitChange,
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     looks::Looks,
     migrate::{MigrationReport, newest_schema},
@@ -55,7 +58,8 @@ pub use self::{
     sealed_rows::{SealedRow, Under},
     sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse},
     tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
-    usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned},
+    usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned, WindowUsage},
+    usage_days::{ToolUsage, UsageBatch, UsageFilter},
 };
 use crate::secret::SecretString;
 

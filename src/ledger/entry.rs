@@ -1,5 +1,5 @@
-//! One license's block and what is known about its day. All decisions are made here, under a lock
-//! that is held for a few instructions and never across an await.
+//! One license's block of one meter and what is known about its window. All decisions are made here,
+//! under a lock that is held for a few instructions and never across an await.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use super::{
     Shared,
     refill::{LARGEST, Progress, Refill, USUAL},
-    reservation::{Outcome, Reservation},
+    reservation::{Hold, Outcome},
 };
 use crate::{
-    clock::Day,
     ids::{LeaseId, LicenseId},
+    quota::{Meter, Window},
     store::LeaseGrant,
 };
 
@@ -25,7 +25,24 @@ const BELIEVED: Duration = Duration::from_secs(1);
 /// A block that is spent in less is followed by a larger one.
 const BRISK: Duration = Duration::from_secs(1);
 
-/// A license's day as this process sees it.
+/// Whose count, and which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) license: LicenseId,
+    pub(super) meter: Meter,
+}
+
+/// What a call takes from a meter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Want {
+    pub(super) key: Key,
+    /// Of the window.
+    pub(super) limit: u32,
+    /// Units; at least one.
+    pub(super) amount: u32,
+}
+
+/// A license's window as this process sees it.
 #[derive(Default)]
 pub(super) struct Entry(Mutex<State>);
 
@@ -42,12 +59,12 @@ struct State {
     retired: bool,
 }
 
-/// Calls of one day that are leased to this process.
+/// Units of one window that are leased to this process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lease {
     pub(super) id: LeaseId,
-    pub(super) day: Day,
-    /// The limit under which the calls were granted.
+    pub(super) window: Window,
+    /// The limit under which the units were granted.
     limit: u32,
     /// Spent or leased by anybody when they were granted.
     used: u64,
@@ -56,21 +73,23 @@ pub(super) struct Lease {
 
 #[derive(Clone, Copy)]
 struct Exhaustion {
-    day: Day,
+    window: Window,
     limit: u32,
+    /// So much was not there; less may be.
+    amount: u32,
     until: Duration,
 }
 
 /// What time it is.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
-    pub(super) today: Day,
+    pub(super) window: Window,
     pub(super) monotonic: Duration,
 }
 
 /// What a caller is to do next.
 pub(super) enum Step {
-    Granted(Reservation),
+    Granted(Hold),
     Exhausted,
     /// Look the entry up again.
     Retired,
@@ -81,14 +100,24 @@ pub(super) enum Step {
 }
 
 impl Lease {
-    /// May a call be taken from the block under this limit?
-    fn serves(&self, limit: u32, today: Day) -> bool {
-        self.day == today
-            && self.unspent > 0
+    /// May so much be taken from the block under this limit?
+    fn serves(&self, want: &Want, window: Window) -> bool {
+        let others = self.used.saturating_sub(u64::from(self.unspent));
+        self.window == window
+            && self.unspent >= want.amount
             // Granted under a higher limit: what others have used since is not known.
-            && self.limit <= limit
-            // A refunded call of a day that a lowered limit has closed.
-            && self.used.saturating_sub(u64::from(self.unspent)) < u64::from(limit)
+            && self.limit <= want.limit
+            // Refunded units of a window that a lowered limit has closed.
+            && others.saturating_add(u64::from(want.amount)) <= u64::from(want.limit)
+    }
+}
+
+impl Exhaustion {
+    fn holds_for(&self, want: &Want, moment: Moment) -> bool {
+        self.window == moment.window
+            && want.limit <= self.limit
+            && want.amount >= self.amount
+            && moment.monotonic < self.until
     }
 }
 
@@ -107,47 +136,41 @@ impl Entry {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls of a day that are leased to this process and not spent.
-    pub(super) fn held(&self, day: Day) -> u64 {
+    /// Units of a window that are leased to this process and not spent.
+    pub(super) fn held(&self, window: Window) -> u64 {
         let state = self.state();
-        let lease = state.lease.filter(|lease| lease.day == day);
+        let lease = state.lease.filter(|lease| lease.window == window);
         lease.map_or(0, |lease| u64::from(lease.unspent))
     }
 
-    pub(super) fn step(
-        self: &Arc<Self>,
-        license: LicenseId,
-        limit: u32,
-        moment: Moment,
-        shared: &Shared,
-    ) -> Step {
+    pub(super) fn step(self: &Arc<Self>, want: &Want, moment: Moment, shared: &Shared) -> Step {
         let mut state = self.state();
         if state.retired {
             return Step::Retired;
         }
         state.touched = moment.monotonic;
         if let Some(lease) = &mut state.lease
-            && lease.serves(limit, moment.today)
+            && lease.serves(want, moment.window)
         {
-            lease.unspent -= 1;
+            lease.unspent -= want.amount;
             let id = lease.id;
             state.in_flight += 1;
-            return Step::Granted(Reservation::new(Arc::clone(self), id));
+            return Step::Granted(Hold::new(Arc::clone(self), id, want.amount));
         }
-        let spent = |e: &Exhaustion| {
-            e.day == moment.today && limit <= e.limit && moment.monotonic < e.until
-        };
-        if state.exhausted.as_ref().is_some_and(spent) {
+        let spent = state.exhausted.as_ref();
+        if spent.is_some_and(|spent| spent.holds_for(want, moment)) {
             return Step::Exhausted;
         }
         if let Some(progress) = &state.refill {
             return Step::Wait(progress.clone());
         }
-        let past = state.lease.take_if(|lease| lease.day != moment.today);
+        let past = state
+            .lease
+            .take_if(|lease| lease.window != moment.window);
         let lease = state.lease.get_or_insert_with(|| Lease {
             id: LeaseId::generate(shared.clock.now(), &*shared.entropy),
-            day: moment.today,
-            limit,
+            window: moment.window,
+            limit: want.limit,
             used: u64::MAX,
             unspent: 0,
         });
@@ -158,10 +181,9 @@ impl Entry {
         state.refill = Some(progress.clone());
         let refill = Refill {
             entry: Arc::clone(self),
-            license,
+            want: *want,
             lease: current.id,
-            day: current.day,
-            limit,
+            window: current.window,
             most,
             unspent,
             past,
@@ -175,17 +197,24 @@ impl Entry {
         let mut state = self.state();
         state.refill = None;
         state.last = Some((refill.most, monotonic));
-        state.exhausted = (grant.granted == 0).then(|| Exhaustion {
-            day: refill.day,
-            limit: refill.limit,
-            until: monotonic + BELIEVED,
-        });
+        let want = &refill.want;
+        if grant.granted == 0 {
+            state.exhausted = Some(Exhaustion {
+                window: refill.window,
+                limit: want.limit,
+                amount: want.amount,
+                until: monotonic + BELIEVED,
+            });
+        } else {
+            // That there was not enough for a larger call stays believed.
+            state.exhausted.take_if(|spent| spent.amount <= want.amount);
+        }
         if let Some(lease) = &mut state.lease
             && lease.id == refill.lease
         {
             lease.unspent += grant.granted;
             lease.used = grant.used;
-            lease.limit = refill.limit;
+            lease.limit = want.limit;
         }
     }
 
@@ -194,14 +223,16 @@ impl Entry {
         self.state().refill = None;
     }
 
-    pub(super) fn finish(&self, id: LeaseId, outcome: Outcome) {
+    pub(super) fn finish(&self, id: LeaseId, amount: u32, outcome: Outcome) {
         let mut state = self.state();
         state.in_flight = state.in_flight.saturating_sub(1);
-        // A refund to a lease that was closed, as when its day has passed, is void.
+        // A refund to a lease that was closed, as when its window has passed, is void.
         if outcome == Outcome::Refunded
             && let Some(lease) = state.lease.as_mut().filter(|lease| lease.id == id)
         {
-            lease.unspent += 1;
+            lease.unspent += amount;
+            // Together with what is free elsewhere it may suffice for a larger call.
+            state.exhausted = None;
         }
     }
 
@@ -224,11 +255,11 @@ impl Entry {
         self.state().lease.take()
     }
 
-    pub(super) fn take_past(&self, today: Day) -> Option<Lease> {
+    pub(super) fn take_past(&self, current: Window) -> Option<Lease> {
         let mut state = self.state();
         if state.refill.is_some() {
             return None;
         }
-        state.lease.take_if(|lease| lease.day != today)
+        state.lease.take_if(|lease| lease.window != current)
     }
 }

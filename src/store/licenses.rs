@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     crypto::TokenDigest,
     ids::LicenseId,
-    license::{License, LicenseStatus},
+    license::{License, LicenseStatus, Overrides},
     names::PlanName,
 };
 
@@ -69,8 +69,9 @@ pub enum KeyChange {
     NotFound,
 }
 
-const INSERT: &str = "INSERT INTO licenses (id, name, plan, tools, status, created_ms, expires_ms) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7)";
+const INSERT: &str = "INSERT INTO licenses \
+     (id, name, plan, tools, status, created_ms, expires_ms, overrides) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 const INSERT_KEY: &str = "INSERT INTO license_keys (digest, license_id, hint, created_ms, expires_ms) \
      VALUES ($1, $2, $3, $4, $5)";
 
@@ -91,7 +92,7 @@ impl Store {
         write!(self, tx => {
             run!(tx, INSERT, &id, &license.name, license.plan.as_str(), &tools,
                 license.status.as_str(), license.created.as_millis(),
-                license.expires.map(Timestamp::as_millis));
+                license.expires.map(Timestamp::as_millis), own(&license.overrides));
             run!(tx, INSERT_KEY, key.digest.as_bytes().as_slice(), &id, &key.hint,
                 key.created.as_millis(), key.expires.map(Timestamp::as_millis));
             record!(tx, stamp, "license.create", &id, detail);
@@ -106,7 +107,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<License>, StoreError> {
         const SQL: &str = "SELECT l.id, l.name, l.plan, l.tools, l.status, l.created_ms, \
-             l.expires_ms, k.digest FROM license_keys k JOIN licenses l ON l.id = k.license_id \
+             l.expires_ms, l.overrides, k.digest FROM license_keys k JOIN licenses l ON l.id = k.license_id \
              WHERE k.digest = $1 AND (k.expires_ms IS NULL OR k.expires_ms > $2)";
         read!(self, pool => {
             let row = sqlx::query(SQL)
@@ -115,7 +116,7 @@ impl Store {
                 .fetch_optional(pool)
                 .await?;
             match row {
-                Some(row) if digest_of(&row, 7)? == *digest => Some(license(&row, 0)?),
+                Some(row) if digest_of(&row, 8)? == *digest => Some(license(&row, 0)?),
                 _ => None,
             }
         })
@@ -123,8 +124,8 @@ impl Store {
 
     /// A license by id.
     pub async fn license(&self, id: LicenseId) -> Result<Option<License>, StoreError> {
-        const SQL: &str = "SELECT id, name, plan, tools, status, created_ms, expires_ms \
-             FROM licenses WHERE id = $1";
+        const SQL: &str = "SELECT id, name, plan, tools, status, created_ms, expires_ms, \
+             overrides FROM licenses WHERE id = $1";
         read!(self, pool => {
             let row = sqlx::query(SQL).bind(id.to_string()).fetch_optional(pool).await?;
             row.map(|row| license(&row, 0)).transpose()?
@@ -133,8 +134,8 @@ impl Store {
 
     /// Licenses in the order of issue, page by page.
     pub async fn licenses(&self, filter: &LicenseFilter) -> Result<Vec<License>, StoreError> {
-        const SQL: &str = "SELECT id, name, plan, tools, status, created_ms, expires_ms \
-             FROM licenses WHERE (CAST($1 AS TEXT) IS NULL OR plan = $1) \
+        const SQL: &str = "SELECT id, name, plan, tools, status, created_ms, expires_ms, \
+             overrides FROM licenses WHERE (CAST($1 AS TEXT) IS NULL OR plan = $1) \
              AND (CAST($2 AS TEXT) IS NULL OR status = $2) \
              AND (CAST($3 AS TEXT) IS NULL OR id > $3) ORDER BY id LIMIT $4";
         read!(self, pool => {
@@ -234,7 +235,7 @@ pub(super) const LOCK: &str = "UPDATE licenses SET status = status WHERE id = $1
 
 /// The columns that [`license`] reads, of a table named `l`.
 pub(super) const COLUMNS: &str =
-    "l.id, l.name, l.plan, l.tools, l.status, l.created_ms, l.expires_ms";
+    "l.id, l.name, l.plan, l.tools, l.status, l.created_ms, l.expires_ms, l.overrides";
 
 /// Reads a license from [`COLUMNS`] that begin at `first`.
 pub(super) fn license(row: &impl Columns, first: usize) -> Result<License, StoreError> {
@@ -250,7 +251,16 @@ pub(super) fn license(row: &impl Columns, first: usize) -> Result<License, Store
         status: status_of(row, first + 4)?,
         created: row.time(first + 5)?,
         expires: row.time_or_null(first + 6)?,
+        overrides: row
+            .text_or_null(first + 7)?
+            .map_or_else(|| Ok(Overrides::default()), |text| serde_json::from_str(&text))
+            .map_err(|_| StoreError::Corrupt("licenses.overrides"))?,
     })
+}
+
+/// As they are stored; none: the plan's limits hold.
+pub(super) fn own(overrides: &Overrides) -> Option<String> {
+    (*overrides != Overrides::default()).then(|| json!(overrides).to_string())
 }
 
 fn key(row: &impl Columns) -> Result<KeyRecord, StoreError> {

@@ -34,6 +34,7 @@ static MIGRATIONS: &[Migration] = migrations! {
     1 "0001_init";
     2 "0002_sessions";
     3 "0003_connections";
+    4 "0004_usage";
 };
 
 /// What a migration did, or would do.

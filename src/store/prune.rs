@@ -35,7 +35,44 @@ const EXPIRED: &str = "DELETE FROM sessions WHERE id IN (SELECT s.id FROM sessio
 const SCOPE_USES: &str = "DELETE FROM scope_uses WHERE (tenant, upstream, scope) IN \
      (SELECT tenant, upstream, scope FROM scope_uses WHERE last_ms < $1 LIMIT 5000)";
 
+const LEASES: &str = "DELETE FROM call_leases WHERE id IN (SELECT id FROM call_leases \
+     WHERE state = 'closed' AND closed_ms < $1 LIMIT 5000)";
+const LOST_LEASES: &str = "DELETE FROM call_leases WHERE id IN (SELECT id FROM call_leases \
+     WHERE state = 'open' AND created_ms < $1 LIMIT 5000)";
+const BATCHES: &str = "DELETE FROM usage_batches WHERE id IN (SELECT id FROM usage_batches \
+     WHERE written_ms < $1 LIMIT 5000)";
+const USAGE: &str = "DELETE FROM usage_days WHERE (day, license_id, tool) IN \
+     (SELECT day, license_id, tool FROM usage_days WHERE day < $1 LIMIT 5000)";
+const DAYS: &str = "DELETE FROM license_windows WHERE (license_id, meter, number) IN \
+     (SELECT license_id, meter, number FROM license_windows \
+     WHERE meter <> 'calls_month' AND number < $1 LIMIT 5000)";
+const MONTHS: &str = "DELETE FROM license_windows WHERE (license_id, meter, number) IN \
+     (SELECT license_id, meter, number FROM license_windows \
+     WHERE meter = 'calls_month' AND number < $1 LIMIT 5000)";
+
 impl Store {
+    /// Removes what licenses used before the day `before`, and which additions to it were made
+    /// before `batches_before`: a repetition of those would count twice. How many rows.
+    pub async fn prune_usage(
+        &self,
+        before: Timestamp,
+        batches_before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (day, month) = (before.day().number(), before.day().month().number());
+        let mut removed = 0;
+        for (statement, before) in [
+            (USAGE, day),
+            (DAYS, day),
+            (MONTHS, month),
+            (LEASES, before.as_millis()),
+            (LOST_LEASES, before.as_millis()),
+            (BATCHES, batches_before.as_millis()),
+        ] {
+            removed += self.remove(statement, before).await?;
+        }
+        Ok(removed)
+    }
+
     /// Removes codes, tokens, assertions that expired before `before`, and sessions that ended or
     /// expired before `sessions_before`; how many rows. At most 500,000 of each at once.
     pub async fn prune_sessions(
@@ -54,7 +91,7 @@ impl Store {
             (ENDED, sessions_before),
             (EXPIRED, sessions_before),
         ] {
-            removed += self.remove(statement, before).await?;
+            removed += self.remove(statement, before.as_millis()).await?;
         }
         let mut attempts = 0;
         loop {
@@ -82,10 +119,10 @@ impl Store {
         }
     }
 
-    async fn remove(&self, statement: &'static str, before: Timestamp) -> Result<u64, StoreError> {
+    async fn remove(&self, statement: &'static str, before: i64) -> Result<u64, StoreError> {
         let mut removed = 0;
         for _ in 0..ROUNDS {
-            let rows = write!(self, tx => run!(tx, statement, before.as_millis()))?;
+            let rows = write!(self, tx => run!(tx, statement, before))?;
             removed += rows;
             if rows < BATCH {
                 break;

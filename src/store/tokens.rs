@@ -132,12 +132,12 @@ impl Store {
             let query = query.bind(digest.as_bytes().as_slice()).bind(kind.as_str());
             match query.fetch_optional(pool).await? {
                 // Compared once more in constant time: an index is no place for secrets.
-                Some(row) if row.bytes(25)? == digest.as_bytes() => Some(FoundToken {
+                Some(row) if row.bytes(26)? == digest.as_bytes() => Some(FoundToken {
                     session: read_session(&row)?,
                     license: licenses::license(&row, 18)?,
-                    generation: row.count(26, "session_tokens.generation")?,
-                    expires: row.time(27)?,
-                    used: row.time_or_null(28)?,
+                    generation: row.count(27, "session_tokens.generation")?,
+                    expires: row.time(28)?,
+                    used: row.time_or_null(29)?,
                 }),
                 _ => None,
             }

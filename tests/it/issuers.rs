@@ -67,6 +67,7 @@ impl Place {
             name: "Acme".into(),
             plan: "pro".parse().unwrap(),
             tools: None,
+            overrides: wicketgate::license::Overrides::default(),
             status: LicenseStatus::Active,
             created: NOON,
             expires: None,

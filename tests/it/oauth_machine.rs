@@ -185,6 +185,7 @@ impl World {
             name: "test".into(),
             plan: "pro".parse().unwrap(),
             tools: None,
+            overrides: wicketgate::license::Overrides::default(),
             status: LicenseStatus::Active,
             created: now,
             expires: None,

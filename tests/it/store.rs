@@ -34,6 +34,7 @@ fn license(fixture: &Fixture, plan: &str) -> License {
         name: "Ada Lovelace, \"Ltd\"; DROP TABLE licenses".to_owned(),
         plan: plan.parse().unwrap(),
         tools: Some(vec!["ads.*".parse().unwrap()]),
+        overrides: wicketgate::license::Overrides::default(),
         status: LicenseStatus::Active,
         created: NOON,
         expires: Some(NOON.plus(Duration::from_hours(24))),

@@ -60,6 +60,7 @@ pub(crate) async fn license(store: &Store) -> LicenseId {
         name: "test".into(),
         plan: "pro".parse().unwrap(),
         tools: None,
+        overrides: wicketgate::license::Overrides::default(),
         status: LicenseStatus::Active,
         created: NOON,
         expires: None,

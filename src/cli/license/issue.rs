@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     crypto::LicenseKey,
     ids::LicenseId,
-    license::{License, LicenseStatus},
+    license::{License, LicenseStatus, Overrides},
     names::{PlanName, ToolPattern},
 };
 
@@ -54,6 +54,7 @@ pub async fn run(desk: &Desk, args: IssueArgs) -> Result<(), Failure> {
         name: args.name,
         plan: args.plan,
         tools: (!args.tools.is_empty()).then_some(args.tools),
+        overrides: Overrides::default(),
         status: LicenseStatus::Active,
         created: now,
         expires,

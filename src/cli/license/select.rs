@@ -75,7 +75,10 @@ pub fn unknown(text: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Timestamp, license::LicenseStatus};
+    use crate::{
+        clock::Timestamp,
+        license::{LicenseStatus, Overrides},
+    };
 
     fn license(first: u8, last: u8, name: &str) -> License {
         let mut bytes = [first; 16];
@@ -85,6 +88,7 @@ mod tests {
             name: name.to_owned(),
             plan: "pro".parse().unwrap(),
             tools: None,
+            overrides: Overrides::default(),
             status: LicenseStatus::Active,
             created: Timestamp::from_millis(0),
             expires: None,

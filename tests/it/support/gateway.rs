@@ -236,6 +236,7 @@ impl TestGateway {
             name: "test".into(),
             plan: plan.parse().unwrap(),
             tools: None,
+            overrides: wicketgate::license::Overrides::default(),
             status: LicenseStatus::Active,
             created: now,
             expires,
