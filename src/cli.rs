@@ -28,6 +28,7 @@ pub mod serve;
 pub mod session;
 pub mod tool;
 pub mod typed;
+pub mod usage;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -77,6 +78,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     #[command(subcommand)]
     License(license::LicenseCommand),
+    #[command(subcommand)]
+    Usage(usage::UsageCommand),
     #[command(subcommand)]
     Session(session::SessionCommand),
     #[command(subcommand)]
@@ -135,6 +138,7 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(desk, &args).await,
         Command::Migrate(args) => migrate::run(desk, &args).await,
         Command::License(command) => license::run(desk, command).await,
+        Command::Usage(command) => usage::run(desk, command).await,
         Command::Session(command) => session::run(desk, command).await,
         Command::Client(command) => client::run(desk, command).await,
         Command::Credential(command) => credential::run(desk, command).await,

@@ -282,12 +282,22 @@ mod tests {
             assert_eq!(month(text).to_string(), shown);
         }
         assert_eq!(month("1970-01-15").number(), 0);
-        assert_eq!(month("2027-01-01").number(), month("2026-12-31").number() + 1);
+        assert_eq!(
+            month("2027-01-01").number(),
+            month("2026-12-31").number() + 1
+        );
         let last = Timestamp::from_millis(1_798_761_599_999);
         assert_eq!(last.to_string(), "2026-12-31T23:59:59.999Z");
         assert_eq!(last.until_next_month(), Duration::from_millis(1));
         assert_eq!(last.day().to_string().parse(), Ok(last.day()));
-        for bad in ["", "2026-11", "2026-02-30", "2026-11-01T", "20261101xx", "+026-01-01"] {
+        for bad in [
+            "",
+            "2026-11",
+            "2026-02-30",
+            "2026-11-01T",
+            "20261101xx",
+            "+026-01-01",
+        ] {
             assert_eq!(bad.parse::<Day>(), Err(DayError), "{bad}");
         }
     }

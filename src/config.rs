@@ -52,7 +52,10 @@ pub use self::{
     source::{ByteSize, SecretSource, Span},
     store::StoreConfig,
 };
-use crate::names::{PlanName, ProviderName, UpstreamName};
+use crate::{
+    license::{Allowance, License, Plans},
+    names::{PlanName, ProviderName, UpstreamName},
+};
 
 /// One configuration file, `include`d files merged in.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -129,6 +132,27 @@ impl Config {
             Some(url) => url.origin().ascii_serialization(),
             None => format!("http://{}", self.listen.public),
         }
+    }
+
+    /// What every plan allows.
+    pub fn allowances(&self) -> Plans {
+        let session = self.limits.session;
+        let plans = self.plans.iter();
+        Plans::new(
+            session,
+            plans.map(|(name, plan)| (name.clone(), plan.allowance(session))),
+        )
+    }
+
+    /// What one license is allowed: its plan's limits, and its own in their place.
+    pub fn allowance_of(&self, license: &License) -> Allowance {
+        let session = self.limits.session;
+        let plan = self.plans.get(&license.plan);
+        plan.map_or_else(
+            || Allowance::of_session(session),
+            |plan| plan.allowance(session),
+        )
+        .overridden(&license.overrides)
     }
 
     /// The URL a customer pastes.

@@ -24,7 +24,7 @@ use crate::{
     entropy::SharedEntropy,
     http::admin::{AdminParts, admin},
     ids::ReplicaId,
-    ledger::Ledger,
+    ledger::{Ledger, UsageLog},
     limit::{Limiter, Replicas},
     oauth::{AuthorizationServer, Settings, settings::plan_sessions},
     secret::SecretString,
@@ -75,6 +75,7 @@ pub struct Gateway {
     store: Store,
     connections: Arc<Connections>,
     ledger: Arc<Ledger>,
+    usage: Arc<UsageLog>,
     limiter: Arc<Limiter>,
     replicas: Replicas,
     watcher: Arc<Watcher>,
@@ -131,7 +132,7 @@ impl Gateway {
             Arc::clone(&entropy),
             replica,
         );
-        let ledger = Arc::new(ledger);
+        let (ledger, usage) = (Arc::new(ledger), Arc::new(UsageLog::default()));
         let basics = oauth::Shared {
             store: &store,
             vault: &vault,
@@ -168,6 +169,7 @@ impl Gateway {
         let shared = assemble::Shared {
             limiter: &limiter,
             ledger: &ledger,
+            usage: &usage,
             connections: &connections,
             clock: &clock,
             entropy: &entropy,
@@ -231,6 +233,7 @@ impl Gateway {
             store,
             connections,
             ledger,
+            usage,
             limiter,
             replicas,
             watcher,

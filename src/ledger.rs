@@ -22,14 +22,14 @@ use futures_util::{StreamExt, stream};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::task::TaskTracker;
 
-pub use self::{
-    reservation::Reservation,
-    usage::{Happened, UsageLog},
-};
 use self::{
     entry::{Entry, Key, Lease, Moment, Step, Want},
     refill::{Progress, Refill},
     reservation::{Collecting, Hold},
+};
+pub use self::{
+    reservation::Reservation,
+    usage::{Happened, UsageLog},
 };
 use crate::{
     clock::SharedClock,

@@ -157,7 +157,7 @@ impl Tier {
 
 /// How a window stands after one was taken from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct WindowLevel {
     /// Which limit it is.
     pub tier: Tier,
     /// How many in what span.

@@ -134,6 +134,12 @@ impl Front {
                 }
             }
         }));
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move {
+                stop.run_until_cancelled(gateway.write_large_usage()).await;
+            }
+        }));
         // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.
         if let Some(source) = source
             && let Some(hangup) = reload::hangups()

@@ -47,8 +47,8 @@ pub use self::{
     grants::Lease,
     key_counts::{KeyCounts, KeysInState},
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
-    limits::LimitChange,
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
+    limits::LimitChange,
     looks::Looks,
     migrate::{MigrationReport, newest_schema},
     revocations::{RevocationOutcome, RevocationRecord},
@@ -59,7 +59,7 @@ pub use self::{
     sessions::{Pace, Redeemed, Rotated, SessionFilter, SessionOrder, SessionRecord, SessionUse},
     tokens::{CodeRecord, FoundToken, TokenKind, TokenRecord},
     usage::{DayUsage, LeaseGrant, LeaseRecord, LeaseRequest, Returned, WindowUsage},
-    usage_days::{ToolUsage, UsageBatch, UsageFilter},
+    usage_days::{ListedUsage, ToolUsage, UsageBatch, UsageFilter},
 };
 use crate::secret::SecretString;
 

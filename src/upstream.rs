@@ -47,6 +47,8 @@ pub struct ToolDefinition {
     pub read_only: ReadOnly,
     /// What calling it twice does.
     pub repeat: Repeat,
+    /// Cost units that a call takes.
+    pub cost: u32,
     /// Longest time for a call, when shorter than the gateway's.
     pub timeout: Option<Duration>,
 }

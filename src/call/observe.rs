@@ -1,28 +1,46 @@
 //! Outermost: notes how the call ended, whoever ended it.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 
 use super::{
     Call, CallError, CallResult,
     policy::{Around, CallLayer},
 };
-use crate::telemetry::record::Ending;
+use crate::{
+    clock::SharedClock,
+    ledger::{Happened, UsageLog},
+    telemetry::record::Ending,
+};
 
 /// Writes the outcome into the record. A call that is dropped unfinished leaves the record at
-/// `cancelled`.
+/// `cancelled`. What a limit refused is added to what the license did.
 #[derive(Clone)]
-pub struct Observe;
+pub struct Observe {
+    /// Where that is added up.
+    pub usage: Arc<UsageLog>,
+    /// Which day it is.
+    pub clock: SharedClock,
+}
 
 impl Around for Observe {
     fn around<S: CallLayer>(&self, inner: &mut S, call: Call) -> BoxFuture<'static, CallResult> {
         let record = call.record.clone();
+        let license = call.principal.license_id();
+        let (usage, clock) = (Arc::clone(&self.usage), Arc::clone(&self.clock));
         let answer = inner.call(call);
         Box::pin(async move {
             let result = answer.await;
             match &result {
                 Ok(_) => record.ended(Ending::Ok, None),
                 Err(error) => {
-                    record.ended(ending(error), Some(error.word()));
+                    let ending = ending(error);
+                    record.ended(ending, Some(error.word()));
+                    let tool = record.fields().tool.clone();
+                    if let (Ending::Limited, Some(tool)) = (ending, tool) {
+                        usage.note(license, clock.now().day(), &tool, Happened::Refused, 0);
+                    }
                     record.fields().tier = tier(error);
                 }
             }

@@ -1,6 +1,6 @@
 //! The order of the policies, in one expression.
 
-use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
@@ -10,8 +10,13 @@ use super::{
     windows::Windows,
 };
 use crate::{
-    catalog::Catalog, clock::SharedClock, connect::Connections, ledger::Ledger, limit::Limiter,
-    names::PlanName, quota::Rate, upstream::Answer,
+    catalog::Catalog,
+    clock::SharedClock,
+    connect::Connections,
+    ledger::{Ledger, UsageLog},
+    license::Plans,
+    limit::Limiter,
+    upstream::Answer,
 };
 
 /// All policies around an upstream call.
@@ -29,14 +34,10 @@ pub struct StackParts {
     pub catalog: Arc<Catalog>,
     /// Durations in records.
     pub clock: SharedClock,
-    /// Calls of one session.
-    pub session: Rate,
-    /// Calls of one license in a minute, by plan.
-    pub per_minute: Arc<HashMap<PlanName, Rate>>,
-    /// Calls of one license at once, by plan.
-    pub at_once: Arc<HashMap<PlanName, NonZeroU32>>,
-    /// Calls of one license in a day, by plan.
-    pub per_day: Arc<HashMap<PlanName, u32>>,
+    /// What licenses did.
+    pub usage: Arc<UsageLog>,
+    /// What licenses may do.
+    pub plans: Arc<Plans>,
 }
 
 /// The journey of a call. Authentication lies before it, in `http::router`: no call exists
@@ -48,22 +49,21 @@ pub fn stack(parts: StackParts) -> CallService {
         connections,
         catalog,
         clock,
-        session,
-        per_minute,
-        at_once,
-        per_day,
+        usage,
+        plans,
     } = parts;
     let policies = ServiceBuilder::new()
         // Outermost, so that every refusal below is noted, and a caller who goes away too.
-        .layer(AroundLayer(Observe))
+        .layer(AroundLayer(Observe {
+            usage: Arc::clone(&usage),
+            clock: Arc::clone(&clock),
+        }))
         // One question for session and license. `Resolve` and `Validate` are asked first, in
         // memory: a call that names no tool, or whose arguments do not fit its schema, costs its
         // session only, and nothing below has seen a byte of it.
         .layer(AroundLayer(Windows {
             limiter,
-            session,
-            per_minute,
-            at_once,
+            plans: Arc::clone(&plans),
             resolve: Resolve { catalog },
         }))
         // Before what the customer pays for: a call without an account asks for one and is free.
@@ -73,7 +73,9 @@ pub fn stack(parts: StackParts) -> CallService {
         // Before the upstream is called: a call that may have left is always counted.
         .layer(AroundLayer(ReserveDay {
             ledger,
-            limits: per_day,
+            usage,
+            plans,
+            clock: Arc::clone(&clock),
         }))
         // Inside the reservation, so that a call that found no slot is refunded.
         .layer(AroundLayer(UpstreamSlot))

@@ -4,7 +4,7 @@
 //! nothing else. So what can be seen without leaving this process is looked at here, by [`Resolve`]
 //! and [`Validate`]; then one question decides.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -16,8 +16,8 @@ use super::{
     validate::Validate,
 };
 use crate::{
+    license::{Allowance, Plans},
     limit::{AtOnce, Bucket, Claim, LimitError, Limiter, Standing, Taking},
-    names::PlanName,
     quota::{Rate, Tier},
 };
 
@@ -29,12 +29,8 @@ const BEYOND: Duration = Duration::from_secs(10);
 pub struct Windows {
     /// Where the windows are.
     pub limiter: Arc<Limiter>,
-    /// Of one session.
-    pub session: Rate,
-    /// Of one license in a minute; a plan without an entry has no such limit.
-    pub per_minute: Arc<HashMap<PlanName, Rate>>,
-    /// Of one license at once; a plan without an entry has no such limit.
-    pub at_once: Arc<HashMap<PlanName, std::num::NonZeroU32>>,
+    /// How much licenses have.
+    pub plans: Arc<Plans>,
     /// Which tool is meant.
     pub resolve: Resolve,
 }
@@ -46,25 +42,24 @@ impl Windows {
         Validate.admit(call)
     }
 
-    fn of_session(&self, call: &Call) -> Claim {
+    fn of_session(call: &Call, allowance: &Allowance) -> Claim {
         let mut claim = Claim::one(
             Tier::Session,
-            self.session,
+            allowance.session,
             call.principal.session().to_bytes(),
         );
         claim.owner = *call.principal.license().id.as_bytes();
         claim
     }
 
-    fn of_license(&self, call: &Call) -> (Option<Bucket>, Option<AtOnce>) {
-        let license = call.principal.license();
-        let minute = self.per_minute.get(&license.plan).map(|rate| Bucket {
+    fn of_license(call: &Call, allowance: &Allowance) -> (Option<Bucket>, Option<AtOnce>) {
+        let minute = allowance.per_minute.map(|count| Bucket {
             tier: Tier::LicenseMinute,
-            rate: *rate,
-            key: *license.id.as_bytes(),
+            rate: Rate::per_minute(count),
+            key: *call.principal.license().id.as_bytes(),
         });
-        let at_once = self.at_once.get(&license.plan).map(|most| AtOnce {
-            most: *most,
+        let at_once = allowance.concurrent.map(|most| AtOnce {
+            most,
             lifetime: call.deadline.saturating_duration_since(Instant::now()) + BEYOND,
         });
         (minute, at_once)
@@ -78,9 +73,10 @@ impl Around for Windows {
         mut call: Call,
     ) -> BoxFuture<'static, CallResult> {
         let fit = self.look(&mut call);
-        let mut claim = self.of_session(&call);
+        let allowance = self.plans.of(call.principal.license());
+        let mut claim = Self::of_session(&call, &allowance);
         if fit.is_ok() {
-            (claim.second, claim.at_once) = self.of_license(&call);
+            (claim.second, claim.at_once) = Self::of_license(&call, &allowance);
         }
         match self.limiter.take(claim) {
             Taking::Done(taken) => match admitted(&mut call, &claim, taken, fit) {

@@ -4,6 +4,7 @@ pub mod change;
 pub mod expiry;
 pub mod handover;
 pub mod issue;
+pub mod limit;
 pub mod recipes;
 pub mod rotate;
 pub mod select;
@@ -21,6 +22,7 @@ pub enum LicenseCommand {
     List(view::ListArgs),
     Show(view::ShowArgs),
     Usage(usage::UsageArgs),
+    Limit(limit::LimitArgs),
     Suspend(change::SuspendArgs),
     Resume(change::ResumeArgs),
     Revoke(change::RevokeArgs),
@@ -33,6 +35,7 @@ pub async fn run(desk: &Desk, command: LicenseCommand) -> Result<(), Failure> {
         LicenseCommand::Issue(args) => issue::run(desk, args).await,
         LicenseCommand::List(args) => view::list(desk, args).await,
         LicenseCommand::Show(args) => view::show(desk, args).await,
+        LicenseCommand::Limit(args) => limit::run(desk, args).await,
         LicenseCommand::Usage(args) => usage::run(desk, args).await,
         LicenseCommand::Suspend(args) => change::suspend(desk, args).await,
         LicenseCommand::Resume(args) => change::resume(desk, args).await,

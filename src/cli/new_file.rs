@@ -1,7 +1,7 @@
 //! Files that are made and never overwritten.
 
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -25,6 +25,19 @@ pub fn create(path: &Path, mode: u32, text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(exists(path)),
         Err(error) => Err(cannot(path, &error)),
     }
+}
+
+/// Opens a new file with this mode; refuses as [`create`] does.
+pub fn open(path: &Path, mode: u32) -> Result<File, Failure> {
+    let opened = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path);
+    opened.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => exists(path),
+        _ => cannot(path, &error),
+    })
 }
 
 /// Something has that name already.

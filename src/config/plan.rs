@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::{grant::Binding, names::ToolPattern};
+use crate::{grant::Binding, license::Allowance, names::ToolPattern, quota::Rate};
 
 /// What a license of this plan may do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -15,9 +15,21 @@ pub struct PlanConfig {
     #[serde(default)]
     pub per_minute: Option<NonZeroU32>,
 
-    /// Calls of one license in a UTC day. Left out: not counted.
+    /// Calls of one license in a UTC day. Left out: no limit.
     #[serde(default)]
     pub per_day: Option<NonZeroU32>,
+
+    /// Calls of one license in a UTC calendar month. Left out: no limit.
+    #[serde(default)]
+    pub per_month: Option<NonZeroU32>,
+
+    /// Cost units of one license in a UTC day; a call takes its tool's `cost`. Left out: no limit.
+    #[serde(default)]
+    pub cost_per_day: Option<NonZeroU32>,
+
+    /// Calls of one license at once. Left out: no limit.
+    #[serde(default)]
+    pub concurrent: Option<NonZeroU32>,
 
     /// Connections a license may hold at once: clients that signed in on the gateway's page. Left
     /// out: as many as it likes.
@@ -29,6 +41,20 @@ pub struct PlanConfig {
     #[serde(default)]
     pub binding: Binding,
 
-    /// The tools: `*`, `analytics.*` or `analytics.run_report`.
+    /// The tools, by upstream and tool: `*`, `analytics.*` or `analytics.run_report`.
     pub tools: Vec<ToolPattern>,
+}
+
+impl PlanConfig {
+    /// The limits of its licenses; `session` is the rate of every session.
+    pub const fn allowance(&self, session: Rate) -> Allowance {
+        Allowance {
+            session,
+            per_minute: self.per_minute,
+            per_day: self.per_day,
+            per_month: self.per_month,
+            cost_per_day: self.cost_per_day,
+            concurrent: self.concurrent,
+        }
+    }
 }

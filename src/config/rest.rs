@@ -89,6 +89,10 @@ pub struct ToolConfig {
     #[serde(default)]
     pub repeat: Repeat,
 
+    /// Cost units that a call takes from the license's `cost_per_day`; 0: it is free. Left out: 1.
+    #[serde(default = "default_cost")]
+    pub cost: u32,
+
     /// What the call needs to be allowed to do at the account's provider. A first connection asks
     /// for what all tools that the license may call need, no more.
     #[serde(default)]
@@ -279,6 +283,10 @@ const fn default_response() -> ByteSize {
 }
 
 const fn default_retries() -> u32 {
+    1
+}
+
+const fn default_cost() -> u32 {
     1
 }
 

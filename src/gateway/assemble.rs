@@ -10,9 +10,9 @@ use crate::{
     connect::{Connections, SiteFault},
     entropy::SharedEntropy,
     http::pages::LogoFault,
-    ledger::Ledger,
+    ledger::{Ledger, UsageLog},
     limit::{Limiter, redis::LineFault},
-    names::{PlanName, UpstreamName},
+    names::UpstreamName,
     quota::Rate,
     schema::OutputSchema,
     server::{Answers, Serving},
@@ -64,6 +64,7 @@ pub enum BuildError {
 pub(super) struct Shared<'a> {
     pub(super) limiter: &'a Arc<Limiter>,
     pub(super) ledger: &'a Arc<Ledger>,
+    pub(super) usage: &'a Arc<UsageLog>,
     pub(super) connections: &'a Arc<Connections>,
     pub(super) clock: &'a SharedClock,
     pub(super) entropy: &'a SharedEntropy,
@@ -112,16 +113,6 @@ pub(super) fn serving(
         .collect();
     let page_size = usize::try_from(config.limits.page_size.get()).unwrap_or(usize::MAX);
     let catalog = Arc::new(Catalog::build(bound, &plans, page_size)?);
-    let per_minute: HashMap<PlanName, Rate> = config
-        .plans
-        .iter()
-        .filter_map(|(name, plan)| Some((name.clone(), Rate::per_minute(plan.per_minute?))))
-        .collect();
-    let per_day: HashMap<PlanName, u32> = config
-        .plans
-        .iter()
-        .filter_map(|(name, plan)| Some((name.clone(), plan.per_day?.get())))
-        .collect();
     let limits = &config.limits;
     let calls = stack(StackParts {
         limiter: Arc::clone(shared.limiter),
@@ -129,10 +120,8 @@ pub(super) fn serving(
         connections: Arc::clone(shared.connections),
         catalog: Arc::clone(&catalog),
         clock: Arc::clone(shared.clock),
-        session: limits.session,
-        per_minute: Arc::new(per_minute),
-        at_once: Arc::default(),
-        per_day: Arc::new(per_day),
+        usage: Arc::clone(shared.usage),
+        plans: Arc::new(config.allowances()),
     });
     let listing = limits.session.count.saturating_mul(
         std::num::NonZeroU32::new(LISTS_PER_CALL).unwrap_or(std::num::NonZeroU32::MIN),

@@ -28,6 +28,7 @@ impl Gateway {
         let shared = assemble::Shared {
             limiter: &self.limiter,
             ledger: &self.ledger,
+            usage: &self.usage,
             connections: &self.connections,
             clock: &self.clock,
             entropy: &self.entropy,

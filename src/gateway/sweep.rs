@@ -21,6 +21,11 @@ const IDLE_CLIENT: Duration = Duration::from_hours(90 * 24);
 /// That a scope was needed is kept so long, for `scope report`.
 const KEPT_SCOPE_USES: Duration = Duration::from_hours(400 * 24);
 
+/// What licenses used is kept so long, for the invoice.
+const KEPT_USAGE: Duration = Duration::from_hours(400 * 24);
+/// That an addition to it was made is kept so long: nobody tries one again for longer.
+const KEPT_BATCHES: Duration = Duration::from_hours(30 * 24);
+
 /// When sessions were last looked through, in milliseconds.
 pub(super) struct LastPrune(AtomicI64);
 
@@ -69,7 +74,10 @@ impl Gateway {
             .await?;
         let (unused, idle) = (before(now, UNUSED_CLIENT), before(now, IDLE_CLIENT));
         let uses = store.prune_scope_uses(before(now, KEPT_SCOPE_USES)).await?;
-        Ok(sessions + uses + store.prune_clients(unused, idle).await?)
+        let used = store
+            .prune_usage(before(now, KEPT_USAGE), before(now, KEPT_BATCHES))
+            .await?;
+        Ok(sessions + uses + used + store.prune_clients(unused, idle).await?)
     }
 
     /// Tells providers which grants ended; to be called about once a minute.
@@ -81,5 +89,21 @@ impl Gateway {
     pub async fn write_activity(&self) {
         self.authenticator.write_activity().await;
         self.connections.uses().write(&self.store).await;
+        self.write_usage().await;
+    }
+
+    /// Writes what licenses did, for their invoices.
+    async fn write_usage(&self) {
+        self.usage
+            .write(&self.store, &*self.clock, &*self.entropy)
+            .await;
+    }
+
+    /// Writes it whenever there is much of it. Never ends.
+    pub async fn write_large_usage(&self) {
+        loop {
+            self.usage.is_large().await;
+            self.write_usage().await;
+        }
     }
 }

@@ -7,7 +7,7 @@ use axum::{body::Body, response::Response};
 use http::{HeaderName, HeaderValue};
 
 use super::observe::Edge;
-use crate::quota::Window;
+use crate::quota::WindowLevel;
 
 /// The limits: `"session";q=60;w=60`.
 pub const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -20,7 +20,7 @@ fn seconds(span: Duration) -> u64 {
 }
 
 /// Structured fields (RFC 9651): lists of strings with parameters. The names are our own words.
-fn values(windows: impl Iterator<Item = Window>) -> (String, String) {
+fn values(windows: impl Iterator<Item = WindowLevel>) -> (String, String) {
     let (mut policy, mut limit) = (String::new(), String::new());
     for window in windows {
         if !policy.is_empty() {
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn windows_are_told_as_structured_fields() {
-        let window = |tier, rate: &str, remaining, reset| Window {
+        let window = |tier, rate: &str, remaining, reset| WindowLevel {
             tier,
             rate: rate.parse().unwrap(),
             remaining,

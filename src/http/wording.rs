@@ -144,6 +144,14 @@ pub fn limited(exhausted: &Exhausted) -> String {
         Tier::LicenseDay => format!(
             "This license has used its calls for today (UTC). Wait {wait}, or ask for a larger plan."
         ),
+        Tier::LicenseMonth => format!(
+            "This license has used its calls for this month (UTC). Wait {wait}, or ask for a larger \
+             plan."
+        ),
+        Tier::LicenseCost => format!(
+            "This call costs more than this license has left for today (UTC). Wait {wait}, or ask \
+             for a larger plan."
+        ),
         Tier::Upstream => {
             format!("The API behind this tool is busy. Wait {wait}, then call again.")
         }

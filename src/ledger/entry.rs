@@ -164,9 +164,7 @@ impl Entry {
         if let Some(progress) = &state.refill {
             return Step::Wait(progress.clone());
         }
-        let past = state
-            .lease
-            .take_if(|lease| lease.window != moment.window);
+        let past = state.lease.take_if(|lease| lease.window != moment.window);
         let lease = state.lease.get_or_insert_with(|| Lease {
             id: LeaseId::generate(shared.clock.now(), &*shared.entropy),
             window: moment.window,

@@ -152,9 +152,7 @@ impl UsageLog {
         }
         let mut rows: Vec<_> = sums.into_iter().flat_map(rows_of).collect();
         // In one order everywhere, so that two replicas never wait for each other's rows.
-        rows.sort_unstable_by(|a, b| {
-            (a.day, a.license, &a.tool).cmp(&(b.day, b.license, &b.tool))
-        });
+        rows.sort_unstable_by(|a, b| (a.day, a.license, &a.tool).cmp(&(b.day, b.license, &b.tool)));
         batches.extend(rows.chunks(BATCH).map(|rows| UsageBatch {
             id: id(),
             rows: rows.to_vec(),

@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, time::Duration};
 
-use crate::quota::{Exhausted, Rate, Tier, Window};
+use crate::quota::{Exhausted, Rate, Tier, WindowLevel};
 
 /// What a bucket counts by: a digest or an id.
 pub type BucketKey = [u8; 16];
@@ -53,11 +53,11 @@ impl Claim {
     }
 
     /// The window that refused, as it stands; none when it was no window.
-    pub fn emptied(&self, exhausted: &Exhausted) -> Option<Window> {
+    pub fn emptied(&self, exhausted: &Exhausted) -> Option<WindowLevel> {
         let bucket = self
             .buckets()
             .find(|bucket| bucket.tier == exhausted.tier)?;
-        Some(Window {
+        Some(WindowLevel {
             tier: bucket.tier,
             rate: bucket.rate,
             remaining: 0,
@@ -87,7 +87,7 @@ impl Claim {
 #[derive(Default)]
 pub struct Standing {
     /// In the order of the claim.
-    pub windows: [Option<Window>; 2],
+    pub windows: [Option<WindowLevel>; 2],
     /// A place among those that run at once, until dropped.
     pub place: Option<Place>,
 }

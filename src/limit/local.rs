@@ -12,7 +12,7 @@ use governor::{
 use super::claim::{AtOnce, Bucket, BucketKey, Claim, Place, Standing};
 use crate::{
     clock::SharedClock,
-    quota::{Exhausted, Rate, Tier, Window},
+    quota::{Exhausted, Rate, Tier, WindowLevel},
 };
 
 type Buckets = RateLimiter<
@@ -68,7 +68,7 @@ impl LocalLimiter {
         Ok(standing)
     }
 
-    fn take_one(&self, bucket: &Bucket) -> Result<Window, Exhausted> {
+    fn take_one(&self, bucket: &Bucket) -> Result<WindowLevel, Exhausted> {
         let Bucket { tier, rate, key } = *bucket;
         let taken = self.buckets(tier, rate).check_key(&key);
         let snapshot = taken.map_err(|until| Exhausted {
@@ -77,7 +77,7 @@ impl LocalLimiter {
         })?;
         let remaining = snapshot.remaining_burst_capacity();
         let spent = rate.count.get().saturating_sub(remaining);
-        Ok(Window {
+        Ok(WindowLevel {
             tier,
             rate,
             remaining,

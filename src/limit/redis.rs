@@ -27,7 +27,7 @@ use crate::{
     config::WhenAway,
     crypto::LimitKey,
     entropy::Entropy,
-    quota::{Exhausted, Rate, Tier, Window},
+    quota::{Exhausted, Rate, Tier, WindowLevel},
     telemetry::metrics::Metrics,
 };
 
@@ -157,7 +157,7 @@ impl RedisLimiter {
         let mut standing = Standing::default();
         let given = windows.chunks_exact(2).zip(claim.buckets());
         for (slot, (window, bucket)) in standing.windows.iter_mut().zip(given) {
-            *slot = Some(Window {
+            *slot = Some(WindowLevel {
                 tier: bucket.tier,
                 rate: bucket.rate,
                 remaining: u32::try_from(window[0]).unwrap_or(u32::MAX),

@@ -101,7 +101,11 @@ mod tests {
         for meter in Meter::ALL {
             assert_eq!(Meter::parse(meter.as_str()), Some(meter));
             let next = noon.plus(meter.until_next(noon));
-            let last = noon.plus(meter.until_next(noon).saturating_sub(Duration::from_millis(1)));
+            let last = noon.plus(
+                meter
+                    .until_next(noon)
+                    .saturating_sub(Duration::from_millis(1)),
+            );
             assert_eq!(meter.window(last), meter.window(noon));
             assert_eq!(
                 meter.window(next).number(),

@@ -253,7 +253,10 @@ pub(super) fn license(row: &impl Columns, first: usize) -> Result<License, Store
         expires: row.time_or_null(first + 6)?,
         overrides: row
             .text_or_null(first + 7)?
-            .map_or_else(|| Ok(Overrides::default()), |text| serde_json::from_str(&text))
+            .map_or_else(
+                || Ok(Overrides::default()),
+                |text| serde_json::from_str(&text),
+            )
             .map_err(|_| StoreError::Corrupt("licenses.overrides"))?,
     })
 }

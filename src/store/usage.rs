@@ -170,35 +170,39 @@ impl Store {
         from: Day,
         to: Day,
     ) -> Result<Vec<DayUsage>, StoreError> {
-        let windows = self
-            .windows(license, Meter::CallsDay, from.into(), to.into())
-            .await?;
-        let days = windows.iter().map(|counted| DayUsage {
-            day: Day::from_number(counted.window.number()),
-            used: counted.used,
-        });
+        let windows = self.windows(license, from, to).await?;
+        let days = windows
+            .iter()
+            .filter(|counted| counted.meter == Meter::CallsDay)
+            .map(|counted| DayUsage {
+                day: Day::from_number(counted.window.number()),
+                used: counted.used,
+            });
         Ok(days.collect())
     }
 
-    /// Windows of one meter of a license that were counted, `from` and `to` included; at most 4,000.
+    /// Windows of a license that were counted and have a day of these, `from` and `to` included; by
+    /// meter and time, at most 10,000.
     pub async fn windows(
         &self,
         license: LicenseId,
-        meter: Meter,
-        from: Window,
-        to: Window,
+        from: Day,
+        to: Day,
     ) -> Result<Vec<WindowUsage>, StoreError> {
         const SQL: &str = "SELECT w.meter, w.number, w.used, (SELECT \
              CAST(COALESCE(SUM(l.granted), 0) AS BIGINT) FROM call_leases l \
              WHERE l.license_id = w.license_id AND l.meter = w.meter AND l.number = w.number \
              AND l.state = 'open') FROM license_windows w WHERE w.license_id = $1 \
-             AND w.meter = $2 AND w.number >= $3 AND w.number <= $4 ORDER BY w.number LIMIT 4000";
+             AND ((w.meter <> 'calls_month' AND w.number >= $2 AND w.number <= $3) \
+             OR (w.meter = 'calls_month' AND w.number >= $4 AND w.number <= $5)) \
+             ORDER BY w.meter, w.number LIMIT 10000";
         read!(self, pool => {
             let rows = sqlx::query(SQL)
                 .bind(license.to_string())
-                .bind(meter.as_str())
                 .bind(from.number())
                 .bind(to.number())
+                .bind(from.month().number())
+                .bind(to.month().number())
                 .fetch_all(pool)
                 .await?;
             rows.iter().map(window_usage).collect::<Result<Vec<_>, _>>()?

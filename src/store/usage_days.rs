@@ -31,6 +31,17 @@ pub struct ToolUsage {
     pub cost: u64,
 }
 
+/// The same with what the license is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUsage {
+    /// What was used.
+    pub usage: ToolUsage,
+    /// The license's name; empty when it is kept nowhere.
+    pub name: String,
+    /// Its plan; empty when it is kept nowhere.
+    pub plan: String,
+}
+
 /// Uses that are added in one transaction, once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageBatch {
@@ -79,14 +90,17 @@ impl Store {
     }
 
     /// Uses in the order of day, license and tool, page by page.
-    pub async fn tool_usage(&self, filter: &UsageFilter) -> Result<Vec<ToolUsage>, StoreError> {
-        const ALL: &str = "SELECT day, license_id, tool, answered, failed, refused, cost \
-             FROM usage_days WHERE day >= $1 AND day <= $2 \
-             AND (day, license_id, tool) > ($3, $4, $5) ORDER BY day, license_id, tool LIMIT $6";
-        const ONE: &str = "SELECT day, license_id, tool, answered, failed, refused, cost \
-             FROM usage_days WHERE day >= $1 AND day <= $2 \
-             AND (day, license_id, tool) > ($3, $4, $5) AND license_id = $7 \
-             ORDER BY day, license_id, tool LIMIT $6";
+    pub async fn tool_usage(&self, filter: &UsageFilter) -> Result<Vec<ListedUsage>, StoreError> {
+        const ALL: &str = "SELECT u.day, u.license_id, u.tool, u.answered, u.failed, u.refused, \
+             u.cost, COALESCE(l.name, ''), COALESCE(l.plan, '') FROM usage_days u \
+             LEFT JOIN licenses l ON l.id = u.license_id WHERE u.day >= $1 AND u.day <= $2 \
+             AND (u.day, u.license_id, u.tool) > ($3, $4, $5) \
+             ORDER BY u.day, u.license_id, u.tool LIMIT $6";
+        const ONE: &str = "SELECT u.day, u.license_id, u.tool, u.answered, u.failed, u.refused, \
+             u.cost, COALESCE(l.name, ''), COALESCE(l.plan, '') FROM usage_days u \
+             LEFT JOIN licenses l ON l.id = u.license_id WHERE u.day >= $1 AND u.day <= $2 \
+             AND (u.day, u.license_id, u.tool) > ($3, $4, $5) AND u.license_id = $7 \
+             ORDER BY u.day, u.license_id, u.tool LIMIT $6";
         let (day, license, tool) = match &filter.after {
             Some((day, license, tool)) => (day.number(), license.to_string(), tool.as_str()),
             None => (i64::MIN, String::new(), ""),
@@ -109,8 +123,8 @@ impl Store {
     }
 }
 
-fn tool_usage(row: &impl Columns) -> Result<ToolUsage, StoreError> {
-    Ok(ToolUsage {
+fn tool_usage(row: &impl Columns) -> Result<ListedUsage, StoreError> {
+    let usage = ToolUsage {
         day: Day::from_number(row.int(0)?),
         license: row.parsed(1, "usage_days.license_id")?,
         tool: row.parsed(2, "usage_days.tool")?,
@@ -118,5 +132,10 @@ fn tool_usage(row: &impl Columns) -> Result<ToolUsage, StoreError> {
         failed: row.count(4, "usage_days.failed")?,
         refused: row.count(5, "usage_days.refused")?,
         cost: row.count(6, "usage_days.cost")?,
+    };
+    Ok(ListedUsage {
+        usage,
+        name: row.text(7)?,
+        plan: row.text(8)?,
     })
 }

@@ -17,7 +17,7 @@ use crate::{
     ids::{LogRef, RequestId},
     mcp::Revision,
     names::{PlanName, ToolName, UpstreamName},
-    quota::Window,
+    quota::WindowLevel,
 };
 
 /// How a request ended.
@@ -75,7 +75,7 @@ pub struct Fields {
     pub tier: Option<&'static str>,
     /// How the windows stand that the call took from; told to the caller, not logged.
     #[serde(skip)]
-    pub windows: [Option<Window>; 2],
+    pub windows: [Option<WindowLevel>; 2],
     /// The protocol revision.
     pub revision: Option<Revision>,
     /// The MCP method, or `other`.

@@ -255,6 +255,7 @@ fn definition_of(tool: &ToolConfig, source: &Source) -> ToolDefinition {
         output: tool.output.clone(),
         read_only: tool.read_only,
         repeat: tool.repeat,
+        cost: tool.cost,
         timeout: tool.timeout.map(crate::config::Span::duration),
     }
 }

@@ -38,6 +38,9 @@ fn to_json(config: &Config) -> Value {
             let shown = json!({
                 "per_minute": plan.per_minute,
                 "per_day": plan.per_day,
+                "per_month": plan.per_month,
+                "cost_per_day": plan.cost_per_day,
+                "concurrent": plan.concurrent,
                 "tools": plan.tools,
             });
             (name.to_string(), shown)

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{expiry::minute, select};
+use super::{expiry::minute, limit, select};
 use crate::{
     cli::{failure::Failure, open::Desk, output},
     clock::Timestamp,
@@ -77,6 +77,7 @@ pub fn to_json(license: &License, now: Timestamp) -> Value {
         "plan": license.plan,
         "status": Standing::of(license, now),
         "tools": license.tools,
+        "overrides": license.overrides,
         "created": license.created.to_string(),
         "expires": license.expires.map(|at| at.to_string()),
     })
@@ -152,6 +153,8 @@ pub async fn show(desk: &Desk, args: ShowArgs) -> Result<(), Failure> {
             })
         })
         .collect();
+    let allowance = opened.loaded.config.allowance_of(&license);
+    machine["limits"] = limit::to_json(&allowance);
     let until = |at: Option<Timestamp>| at.map_or_else(|| "never".to_owned(), minute);
     let tools = match &license.tools {
         Some(tools) => tools
@@ -170,6 +173,7 @@ pub async fn show(desk: &Desk, args: ShowArgs) -> Result<(), Failure> {
             Standing::of(&license, now).as_str().to_owned(),
         ],
         ["tools".to_owned(), tools],
+        ["limits".to_owned(), limit::in_words(&allowance, &license)],
         ["issued".to_owned(), minute(license.created)],
         ["expires".to_owned(), until(license.expires)],
     ]);

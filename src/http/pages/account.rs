@@ -16,6 +16,7 @@ use crate::{
     grant::SessionKind,
     ids::SessionId,
     oauth::Form,
+    quota::Meter,
     store::{SessionFilter, SessionOrder, SessionRecord, Stamp},
 };
 
@@ -128,13 +129,16 @@ impl Pages {
         let scripts = store.live_exchanges(person.license.id, now).await?;
         let config = self.parts.config.load();
         let plan = config.plans.get(&person.license.plan);
-        let usage = match plan.and_then(|plan| plan.per_day) {
+        let allowance = config.allowance_of(&person.license);
+        let usage = match allowance.per_day {
             Some(limit) => {
                 let today = now.day();
                 let first = Day::from_number(today.number() - (DAYS - 1));
                 let mut days = store.usage(person.license.id, first, today).await?;
                 // The store counts what is in reserve here; nobody has used it yet.
-                let reserve = self.parts.ledger.held(person.license.id, today);
+                let held =
+                    |meter: Meter, window| self.parts.ledger.held(person.license.id, meter, window);
+                let reserve = held(Meter::CallsDay, today.into());
                 for usage in days.iter_mut().filter(|usage| usage.day == today) {
                     usage.used = usage.used.saturating_sub(reserve);
                 }
@@ -163,9 +167,7 @@ impl Pages {
             most: plan
                 .and_then(|plan| plan.sessions)
                 .map(std::num::NonZeroU32::get),
-            per_minute: plan
-                .and_then(|plan| plan.per_minute)
-                .map(std::num::NonZeroU32::get),
+            per_minute: allowance.per_minute.map(std::num::NonZeroU32::get),
             usage,
             token: self.seals.token(&person.login.text, PURPOSE, now),
         }))

@@ -27,8 +27,9 @@ async fn sums(store: &Store) -> (usize, u64, u64) {
         limit: 10_000,
     };
     let rows = store.tool_usage(&filter).await.unwrap();
-    let answered = rows.iter().map(|row| row.answered).sum();
-    (rows.len(), answered, rows.iter().map(|row| row.cost).sum())
+    let answered = rows.iter().map(|row| row.usage.answered).sum();
+    let cost = rows.iter().map(|row| row.usage.cost).sum();
+    (rows.len(), answered, cost)
 }
 
 #[tokio::test]
