@@ -30,7 +30,7 @@ fn plans(setup: &mut Setup) {
 /// What `used` must be, by the leases that make it up; and the database's own check of itself.
 async fn sound(operator: &Operator, database: Option<&Database>) -> u64 {
     const BALANCE: &str = "SELECT \
-        (SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM license_days), \
+        (SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM license_windows), \
         (SELECT CAST(COALESCE(SUM(granted - COALESCE(unspent, 0)), 0) AS BIGINT) FROM call_leases)";
     let (used, leased): (i64, i64) = if let Some(database) = database {
         let mut connection = PgConnection::connect(&database.url()).await.unwrap();
@@ -54,7 +54,7 @@ async fn sound(operator: &Operator, database: Option<&Database>) -> u64 {
             .unwrap();
         (row.get(0), row.get(1))
     };
-    assert_eq!(used, leased, "a day is the sum of its leases");
+    assert_eq!(used, leased, "a window is the sum of its leases");
     let used = used.try_into().unwrap();
     assert_eq!(operator.used(), used, "`license usage` says what is stored");
     used

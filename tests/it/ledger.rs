@@ -10,7 +10,7 @@ use wicketgate::{
     quota::Tier,
 };
 
-use crate::support::database::{Fixture, NOON, on_both};
+use crate::support::database::{Fixture, NOON, on_both, per_day};
 
 on_both! {
     concurrent_callers_get_exactly_the_limit
@@ -39,7 +39,7 @@ async fn used(fixture: &Fixture) -> u64 {
 async fn spend_all(ledger: &Ledger, limit: u32) -> u32 {
     let mut spent = 0;
     loop {
-        match ledger.reserve(LICENSE, limit).await {
+        match ledger.reserve(LICENSE, &per_day(limit), 1).await {
             Ok(reservation) => {
                 reservation.settle();
                 spent += 1;
@@ -54,7 +54,7 @@ async fn spend_all(ledger: &Ledger, limit: u32) -> u32 {
 async fn take(ledger: &Ledger, limit: u32, count: usize) -> Vec<Reservation> {
     let mut taken = Vec::new();
     for _ in 0..count {
-        taken.push(ledger.reserve(LICENSE, limit).await.unwrap());
+        taken.push(ledger.reserve(LICENSE, &per_day(limit), 1).await.unwrap());
     }
     taken
 }
@@ -64,7 +64,7 @@ async fn concurrent_callers_get_exactly_the_limit(fixture: &Fixture) {
     let tasks: Vec<_> = (0..200)
         .map(|_| {
             let ledger = Arc::clone(&ledger);
-            tokio::spawn(async move { ledger.reserve(LICENSE, 137).await })
+            tokio::spawn(async move { ledger.reserve(LICENSE, &per_day(137), 1).await })
         })
         .collect();
     let (mut held, mut refused) = (Vec::new(), 0);
@@ -91,7 +91,12 @@ async fn two_processes_share_the_limit_exactly(fixture: &Fixture) {
     let tasks: Vec<_> = (0..240)
         .map(|number| {
             let ledger = Arc::clone(&ledgers[number % 2]);
-            tokio::spawn(async move { ledger.reserve(LICENSE, 300).await.map(Reservation::settle) })
+            tokio::spawn(async move {
+                ledger
+                    .reserve(LICENSE, &per_day(300), 1)
+                    .await
+                    .map(Reservation::settle)
+            })
         })
         .collect();
     for task in tasks {
@@ -123,11 +128,14 @@ async fn closing_gives_unspent_calls_back(fixture: &Fixture) {
     let before = used(fixture).await;
     let given = ledger.close().await;
     assert_eq!(
-        (given.leases, given.calls, given.failed),
+        (given.leases, given.units, given.failed),
         (1, before - 12, 0)
     );
     assert_eq!(used(fixture).await, 12);
-    let late = ledger.reserve(LICENSE, 1_000).await.unwrap_err();
+    let late = ledger
+        .reserve(LICENSE, &per_day(1_000), 1)
+        .await
+        .unwrap_err();
     assert_eq!(late, LedgerError::Unavailable);
     // Too late to be counted, and no harm.
     held.into_iter().for_each(Reservation::refund);
@@ -138,10 +146,10 @@ async fn closing_gives_unspent_calls_back(fixture: &Fixture) {
 
 async fn callers_that_go_away_lose_nothing(fixture: &Fixture) {
     let ledger = fixture.ledger().await;
-    let mut went = 0;
+    let (mut went, allowance) = (0, per_day(500));
     for _ in 0..60 {
         // Polled once, which starts the refill, and dropped.
-        let mut call = pin!(ledger.reserve(LICENSE, 500));
+        let mut call = pin!(ledger.reserve(LICENSE, &allowance, 1));
         if let std::task::Poll::Ready(done) = poll!(call.as_mut()) {
             done.unwrap().refund();
         } else {
@@ -157,7 +165,11 @@ async fn a_new_day_begins_at_midnight(fixture: &Fixture) {
     let mut held = take(&ledger, 1_000, 30).await;
     fixture.clock.advance(Duration::from_hours(12));
     let today = fixture.clock.now().day();
-    ledger.reserve(LICENSE, 1_000).await.unwrap().settle();
+    ledger
+        .reserve(LICENSE, &per_day(1_000), 1)
+        .await
+        .unwrap()
+        .settle();
     // Its day is over: void.
     held.pop().unwrap().refund();
     drop(held);
@@ -172,12 +184,12 @@ async fn a_new_day_begins_at_midnight(fixture: &Fixture) {
 async fn a_lowered_limit_holds_at_the_next_call(fixture: &Fixture) {
     let ledger = fixture.ledger().await;
     let mut held = take(&ledger, 2_000, 20).await;
-    let refused = ledger.reserve(LICENSE, 10).await.unwrap_err();
+    let refused = ledger.reserve(LICENSE, &per_day(10), 1).await.unwrap_err();
     assert!(matches!(refused, LedgerError::Exhausted(_)));
     assert_eq!(used(fixture).await, 20);
     // What comes back is over the lowered limit, too.
     held.pop().unwrap().refund();
-    let refused = ledger.reserve(LICENSE, 10).await.unwrap_err();
+    let refused = ledger.reserve(LICENSE, &per_day(10), 1).await.unwrap_err();
     assert!(matches!(refused, LedgerError::Exhausted(_)));
     assert_eq!(take(&ledger, 21, 2).await.len(), 2);
     assert_eq!(spend_all(&ledger, 21).await, 0);
@@ -190,7 +202,7 @@ async fn a_lowered_limit_counts_what_others_used(fixture: &Fixture) {
     take(&theirs, 10_000, 98).await;
     assert!(used(fixture).await > 100);
     // We know of few calls only, and have some left; the day has more.
-    let refused = ours.reserve(LICENSE, 90).await.unwrap_err();
+    let refused = ours.reserve(LICENSE, &per_day(90), 1).await.unwrap_err();
     assert!(matches!(refused, LedgerError::Exhausted(_)));
 }
 
@@ -203,13 +215,13 @@ async fn without_the_database_only_the_block_serves(fixture: &Fixture) {
     store.close().await;
     let mut served = 0;
     let refused = loop {
-        match ledger.reserve(LICENSE, 1_000).await {
+        match ledger.reserve(LICENSE, &per_day(1_000), 1).await {
             Ok(_) => served += 1,
             Err(refused) => break refused,
         }
     };
     assert_eq!((served, refused), (9, LedgerError::Unavailable));
-    let again = ledger.reserve(LICENSE, 1_000).await;
+    let again = ledger.reserve(LICENSE, &per_day(1_000), 1).await;
     assert_eq!(again.unwrap_err(), LedgerError::Unavailable);
     assert_eq!(ledger.close().await.failed, 1);
     // What was leased stays counted; the rest is there for another process.
@@ -219,13 +231,11 @@ async fn without_the_database_only_the_block_serves(fixture: &Fixture) {
 async fn a_refund_can_be_spent_again(fixture: &Fixture) {
     let ledger = fixture.ledger().await;
     for _ in 0..5 {
-        let only = ledger.reserve(LICENSE, 1).await.unwrap();
+        let only = ledger.reserve(LICENSE, &per_day(1), 1).await.unwrap();
         assert_eq!(spend_all(&ledger, 1).await, 0);
         only.refund();
     }
     assert_eq!(spend_all(&ledger, 1).await, 1);
-    let zero = ledger.reserve(LicenseId::from_bytes([6; 16]), 0).await;
-    assert!(matches!(zero, Err(LedgerError::Exhausted(_))));
 }
 
 async fn quiet_licenses_are_forgotten(fixture: &Fixture) {
@@ -245,9 +255,9 @@ async fn a_steady_call_needs_no_database(fixture: &Fixture) {
     let ledger = fixture.ledger().await;
     take(&ledger, 100_000, 1).await;
     // Ready at the first poll: there was nothing to wait for.
-    let mut steady = 0;
+    let (mut steady, allowance) = (0, per_day(100_000));
     for _ in 0..49 {
-        let mut call = pin!(ledger.reserve(LICENSE, 100_000));
+        let mut call = pin!(ledger.reserve(LICENSE, &allowance, 1));
         if let std::task::Poll::Ready(done) = poll!(call.as_mut()) {
             done.unwrap().settle();
             steady += 1;

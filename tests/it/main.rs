@@ -62,6 +62,8 @@ mod oauth_store_down;
 mod oauth_streams;
 mod oauth_tokens;
 mod provider_double;
+mod quota_changes;
+mod quota_meters;
 mod readme;
 mod registration;
 mod reload;

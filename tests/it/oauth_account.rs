@@ -7,6 +7,7 @@ use wicketgate::{
     entropy::OsEntropy,
     grant::{Binding, ClientId, Scope, SessionKind},
     ids::{LeaseId, LicenseId, ReplicaId, SessionId},
+    quota::Meter,
     store::{LeaseRequest, SessionRecord, TokenKind, TokenRecord},
 };
 
@@ -179,8 +180,10 @@ async fn the_days_calls_are_shown_against_the_plan() {
     let wish = LeaseRequest {
         lease: LeaseId::generate(now, &OsEntropy),
         license,
-        day: now.day(),
+        meter: Meter::CallsDay,
+        window: now.day().into(),
         limit: 2_000,
+        need: 1,
         unspent: 0,
         replica: ReplicaId::generate(now, &OsEntropy),
         now,

@@ -12,7 +12,7 @@ use crate::{
         open::{Desk, Opened},
         output,
     },
-    clock::Day,
+    clock::{Day, Month},
     ids::LicenseId,
     license::License,
     quota::{Meter, Window},
@@ -156,7 +156,9 @@ async fn rows_of(
         let mut of = windows.iter().filter(|counted| counted.meter == meter);
         of.find(|counted| counted.window == window)
     };
-    let mut by_day = by_day(opened, license.id, from, to).await?;
+    // Whole months: what no limit counts is known from the tools.
+    let end = Month::from_number(to.month().number() + 1).first_day();
+    let mut by_day = by_day(opened, license.id, from.month().first_day(), end).await?;
     let allowance = opened.loaded.config.allowance_of(license);
     let mut months: HashMap<_, u64> = HashMap::new();
     for used in by_day.values().flatten() {
@@ -165,7 +167,6 @@ async fn rows_of(
     for number in from.number()..=to.number() {
         let day = Day::from_number(number);
         let tools = by_day.remove(&day).unwrap_or_default();
-        // What no limit counts is known from the tools.
         let calls = tools.iter().map(|tool| tool.answered + tool.failed).sum();
         let counted = window(Meter::CallsDay, day.into());
         let used = counted.map_or(calls, |counted| counted.used);

@@ -4,12 +4,12 @@ use url::{Host, Url};
 
 use super::{
     super::{
-        Config, StoreConfig,
+        Config, PlanConfig, StoreConfig,
         findings::{Findings, Spot},
     },
     Coverage, Scope, keys, secret,
 };
-use crate::names::UpstreamName;
+use crate::names::{ToolPattern, UpstreamName};
 
 pub(super) fn check(config: &Config, scope: &Scope<'_>, findings: &mut Findings) {
     let root = Spot::root(scope.main);
@@ -168,6 +168,7 @@ fn plans(config: &Config, scope: &Scope<'_>, at: &Spot<'_>, findings: &mut Findi
         return;
     }
     for (name, plan) in &config.plans {
+        budget(config, plan, &at.key(name.as_str()), findings);
         let at = at.key(name.as_str()).key("tools");
         for (i, pattern) in plan.tools.iter().enumerate() {
             if !tools(config).any(|(upstream, tool)| pattern.covers(upstream, tool)) {
@@ -175,6 +176,25 @@ fn plans(config: &Config, scope: &Scope<'_>, at: &Spot<'_>, findings: &mut Findi
                     &at.index(i),
                     "matches no tool",
                     "patterns are matched on `upstream.tool`: `crm.*`",
+                );
+            }
+        }
+    }
+}
+
+/// A tool that costs more than a whole day's budget can never be called.
+fn budget(config: &Config, plan: &PlanConfig, at: &Spot<'_>, findings: &mut Findings) {
+    let Some(budget) = plan.cost_per_day else {
+        return;
+    };
+    for (name, upstream) in &config.upstreams {
+        for tool in upstream.rest.iter().flat_map(|rest| &rest.tools) {
+            let covers = |pattern: &ToolPattern| pattern.covers(name, &tool.name);
+            if tool.cost > budget.get() && plan.tools.iter().any(covers) {
+                findings.warning(
+                    &at.key("cost_per_day"),
+                    format!("one call of `{}` costs more than a day's budget", tool.name),
+                    "raise it, or leave the tool out of the plan's `tools`",
                 );
             }
         }

@@ -1,12 +1,14 @@
 //! An empty, migrated store on either database, and the macro that runs a test on both.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use wicketgate::{
     clock::{Clock, ManualClock, Timestamp},
     entropy::{SeededEntropy, SharedEntropy},
     ids::ReplicaId,
     ledger::Ledger,
+    license::Allowance,
+    quota::Rate,
     secret::SecretString,
     store::{Stamp, Store, StoreTarget},
 };
@@ -122,6 +124,14 @@ fn target(place: &Place) -> StoreTarget {
             url: SecretString::new(database.url()),
             max_connections: 6,
         },
+    }
+}
+
+/// So many calls a day and nothing else; at least one.
+pub(crate) fn per_day(limit: u32) -> Allowance {
+    Allowance {
+        per_day: Some(NonZeroU32::new(limit).expect("a limit")),
+        ..Allowance::of_session(Rate::per_minute(NonZeroU32::MAX))
     }
 }
 
