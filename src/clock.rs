@@ -93,7 +93,8 @@ impl Day {
     pub fn month(self) -> Month {
         let seconds = self.0.saturating_mul(MILLIS_PER_DAY / 1_000);
         // Beyond the years that have dates there are no calls.
-        let date = OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MIN, |at| at.date());
+        let date =
+            OffsetDateTime::from_unix_timestamp(seconds).map_or(Date::MIN, OffsetDateTime::date);
         Month((i64::from(date.year()) - 1970) * 12 + i64::from(u8::from(date.month())) - 1)
     }
 }

@@ -137,7 +137,8 @@ impl Front {
         tasks.push(tokio::spawn({
             let (gateway, stop) = (Arc::clone(gateway), background.clone());
             async move {
-                stop.run_until_cancelled(gateway.write_large_usage()).await;
+                let writing = Box::pin(gateway.write_large_usage());
+                stop.run_until_cancelled(writing).await;
             }
         }));
         // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.

@@ -34,9 +34,12 @@ pub fn open(path: &Path, mode: u32) -> Result<File, Failure> {
         .create_new(true)
         .mode(mode)
         .open(path);
-    opened.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => exists(path),
-        _ => cannot(path, &error),
+    opened.map_err(|error| {
+        if error.kind() == ErrorKind::AlreadyExists {
+            exists(path)
+        } else {
+            cannot(path, &error)
+        }
     })
 }
 

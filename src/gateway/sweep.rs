@@ -74,10 +74,10 @@ impl Gateway {
             .await?;
         let (unused, idle) = (before(now, UNUSED_CLIENT), before(now, IDLE_CLIENT));
         let uses = store.prune_scope_uses(before(now, KEPT_SCOPE_USES)).await?;
-        let used = store
+        let usage = store
             .prune_usage(before(now, KEPT_USAGE), before(now, KEPT_BATCHES))
             .await?;
-        Ok(sessions + uses + used + store.prune_clients(unused, idle).await?)
+        Ok(sessions + uses + usage + store.prune_clients(unused, idle).await?)
     }
 
     /// Tells providers which grants ended; to be called about once a minute.

@@ -85,6 +85,10 @@ impl Override {
         }
     }
 
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
     fn is_plan(&self) -> bool {
         *self == Self::Plan
     }

@@ -150,6 +150,11 @@ async fn what_licenses_used_is_reported_for_the_invoice() {
     );
     assert!(csv.contains(",\"'=cmd|' /C calc'!A0\","), "{csv}");
 
+    exported(&operator, id);
+    limited(&operator, id);
+}
+
+fn exported(operator: &Operator, id: &str) {
     let line = format!("usage export --license {id} --format json");
     let rows = operator.run(&line).done().json();
     assert_eq!(rows.as_array().unwrap().len(), 2, "{rows}");
@@ -182,7 +187,9 @@ async fn what_licenses_used_is_reported_for_the_invoice() {
         (&json!(100), &json!(0))
     );
     assert_eq!(used[0]["tools"][0]["answered"], 14, "{used}");
+}
 
+fn limited(operator: &Operator, id: &str) {
     // Limits of its own, shown, in the trail, and the plan's again.
     let line =
         format!("license limit {id} --per-day 5_000 --cost-per-day none --session 9/s --json");

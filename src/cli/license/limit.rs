@@ -72,8 +72,8 @@ impl<T> OrPlan<T> {
 /// What is to be changed; none: it stays.
 struct Wish {
     numbers: [Option<Override>; 5],
-    session: Option<Option<Rate>>,
-    tools: Option<Option<Vec<ToolPattern>>>,
+    session: Option<OrPlan<Rate>>,
+    tools: Option<OrPlan<Vec<ToolPattern>>>,
 }
 
 impl Wish {
@@ -92,8 +92,12 @@ impl Wish {
                 args.cost_per_day,
                 args.concurrent,
             ],
-            session: args.session.map(OrPlan::own),
-            tools: asked.then_some((!own.is_empty()).then_some(own)),
+            session: args.session,
+            tools: match (asked, own.is_empty()) {
+                (false, _) => None,
+                (true, true) => Some(OrPlan::Plan),
+                (true, false) => Some(OrPlan::This(own)),
+            },
         };
         let nothing = wish.numbers == [None; 5] && wish.session.is_none() && wish.tools.is_none();
         if nothing {
@@ -117,9 +121,11 @@ impl Wish {
         for (place, wanted) in places.into_iter().zip(self.numbers) {
             *place = wanted.unwrap_or(*place);
         }
-        *session = self.session.unwrap_or(*session);
-        if let Some(tools) = &self.tools {
-            license.tools.clone_from(tools);
+        if let Some(wanted) = &self.session {
+            *session = wanted.clone().own();
+        }
+        if let Some(wanted) = &self.tools {
+            license.tools = wanted.clone().own();
         }
     }
 }
@@ -229,8 +235,8 @@ mod tests {
         assert_eq!(license, before);
         let wish = Wish {
             numbers: [None, Some(Override::Plan), "9".parse().ok(), None, None],
-            session: Some(None),
-            tools: Some(None),
+            session: Some(OrPlan::Plan),
+            tools: Some(OrPlan::Plan),
         };
         wish.apply(&mut license);
         let stored = serde_json::to_string(&license.overrides).unwrap();

@@ -62,7 +62,8 @@ struct Row {
 /// One tool of that day.
 #[derive(Debug, Serialize)]
 struct Tool {
-    tool: String,
+    #[serde(rename = "tool")]
+    name: String,
     answered: u64,
     failed: u64,
     refused: u64,
@@ -134,7 +135,7 @@ fn tools(rows: &[Row]) -> String {
         tools.map(|(row, tool)| {
             [
                 row.day.clone(),
-                tool.tool.clone(),
+                tool.name.clone(),
                 tool.answered.to_string(),
                 tool.failed.to_string(),
                 tool.refused.to_string(),
@@ -191,15 +192,15 @@ async fn rows_of(
                 |counted| counted.used,
             ),
             month_limit: allowance.of_meter(Meter::CallsMonth),
-            tools: tools.into_iter().map(tool_of).collect(),
+            tools: tools.iter().map(tool_of).collect(),
         });
     }
     Ok(())
 }
 
-fn tool_of(used: ToolUsage) -> Tool {
+fn tool_of(used: &ToolUsage) -> Tool {
     Tool {
-        tool: used.tool.to_string(),
+        name: used.tool.to_string(),
         answered: used.answered,
         failed: used.failed,
         refused: used.refused,

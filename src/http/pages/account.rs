@@ -136,9 +136,9 @@ impl Pages {
                 let first = Day::from_number(today.number() - (DAYS - 1));
                 let mut days = store.usage(person.license.id, first, today).await?;
                 // The store counts what is in reserve here; nobody has used it yet.
-                let held =
+                let in_reserve =
                     |meter: Meter, window| self.parts.ledger.held(person.license.id, meter, window);
-                let reserve = held(Meter::CallsDay, today.into());
+                let reserve = in_reserve(Meter::CallsDay, today.into());
                 for usage in days.iter_mut().filter(|usage| usage.day == today) {
                     usage.used = usage.used.saturating_sub(reserve);
                 }
