@@ -238,7 +238,7 @@ impl<'a> Schedule<'a> {
 
     async fn used(&self) -> HashMap<Place, u64> {
         let today = self.fixture.clock.now().day();
-        let long_ago = wicketgate::clock::Day::from_number(today.number() - 60);
+        let long_ago = wicketgate::clock::Day::from_number(today.number() - 2_000);
         let windows = self.fixture.store.windows(LICENSE, long_ago, today);
         let windows = windows.await.unwrap();
         let windows = windows.iter();

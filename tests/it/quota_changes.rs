@@ -84,7 +84,7 @@ async fn a_license_of_its_own_tools_sees_no_others_at_the_next_call() {
 }
 
 const COSTLY: &str = "        - name: costly\n          description: Costs seven.\n          \
-     cost: 7\n          read_only: true\n          request: { path: /n }\n          \
+     cost: 7\n          read_only: true\n          request: { path: /n, query: { q: $q } }\n          \
      input: { type: object, additionalProperties: false, properties: { q: { type: string, \
      maxLength: 9 } } }\n";
 

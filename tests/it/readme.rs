@@ -155,6 +155,7 @@ fn commands_in_documents_exist() {
                 names[0],
                 "license"
                     | "session"
+                    | "usage"
                     | "client"
                     | "connection"
                     | "credential"
