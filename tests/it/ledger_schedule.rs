@@ -108,7 +108,7 @@ impl<'a> Schedule<'a> {
             seed,
             dice: SeededEntropy::new(seed),
             processes,
-            allowance: limits(60, 150, 250),
+            allowance: limits(60, 50, 250),
             held: Vec::new(),
             spent: HashMap::new(),
             highest: HashMap::new(),
@@ -146,7 +146,7 @@ impl<'a> Schedule<'a> {
                 let pick = |choices: [u32; 4]| choices[usize::from(self.roll(4))];
                 self.allowance = limits(
                     pick([20, 40, 60, 80]),
-                    pick([0, 100, 150, 200]),
+                    pick([0, 40, 60, 100]),
                     pick([0, 60, 250, 251]),
                 );
                 self.tally.limit_changes += 1;

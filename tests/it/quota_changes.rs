@@ -163,7 +163,7 @@ fn exported(operator: &Operator, id: &str) {
         (&json!("costly"), &json!(98))
     );
     let written = operator
-        .run("usage export --out report.csv --json")
+        .run("usage export --out report.csv --format csv --json")
         .done()
         .json();
     assert_eq!(written["rows"], 3);
