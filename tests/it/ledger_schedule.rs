@@ -158,6 +158,13 @@ impl<'a> Schedule<'a> {
     async fn reserve(&mut self, which: usize) {
         let cost = COSTS[usize::from(self.roll(6))];
         let now = self.fixture.clock.now();
+        // A call that one window refuses may have had a block leased from another.
+        for meter in Meter::ALL {
+            if let Some(limit) = self.allowance.of_meter(meter) {
+                let highest = self.highest.entry((meter, meter.window(now))).or_default();
+                *highest = u64::from(limit).max(*highest);
+            }
+        }
         let reserved = self.processes[which]
             .1
             .reserve(LICENSE, &self.allowance, cost);
@@ -185,8 +192,6 @@ impl<'a> Schedule<'a> {
                 "seed {}: {place:?} is over: {spent} of {limit}",
                 self.seed
             );
-            let highest = self.highest.entry(place).or_default();
-            *highest = u64::from(limit).max(*highest);
             taken.push((place, amount));
         }
         self.held.push(Held {
