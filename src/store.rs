@@ -7,6 +7,7 @@ mod audit;
 mod clients;
 mod credentials;
 mod destruction;
+mod epoch;
 mod error;
 mod fence;
 mod grants;
@@ -14,10 +15,12 @@ mod key_counts;
 mod keys;
 mod licenses;
 mod limits;
+mod listener;
 mod looks;
 mod migrate;
 mod open;
 mod prune;
+mod replicas;
 mod revocations;
 mod rotation;
 mod row_security;
@@ -42,6 +45,7 @@ pub use self::{
         CredentialInfo, CredentialKind, CredentialRecord, CredentialState, MOST_LABELS, Removal,
     },
     destruction::Destruction,
+    epoch::Epoch,
     error::StoreError,
     fence::{Fence, Tenant},
     grants::Lease,
@@ -49,8 +53,10 @@ pub use self::{
     keys::{DataKeyRecord, DataKeyState, RootSecretRecord},
     licenses::{KeyChange, KeyRecord, LicenseFilter, StatusChange},
     limits::LimitChange,
+    listener::{Heard, Listener},
     looks::Looks,
     migrate::{MigrationReport, newest_schema},
+    replicas::{LIVING, ReplicaRecord},
     revocations::{RevocationOutcome, RevocationRecord},
     rotation::{Resealed, Sealing},
     row_security::RowSecurity,
@@ -63,8 +69,12 @@ pub use self::{
 };
 use crate::secret::SecretString;
 
-/// No answer from the database is waited for longer, whatever it does.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// No answer from the database is waited for longer, whatever it does: not for a connection, a
+/// transaction's begin, a statement or all of them. A little more than a statement may take, so that
+/// the server says first what is wrong.
+const DEADLINE: Duration = Duration::from_millis(2_500);
+/// How long the end of all connections is waited for.
+const CLOSING: Duration = Duration::from_secs(5);
 
 /// Which database.
 #[derive(Debug)]
@@ -215,20 +225,6 @@ impl Store {
         row.map(|_| ())
     }
 
-    /// A number that rises with every change of a license, key or credential.
-    ///
-    /// Whoever remembers such things asks for it and forgets them when it has risen.
-    pub async fn epoch(&self) -> Result<u64, StoreError> {
-        const SQL: &str = "SELECT value FROM change_epoch WHERE id = 1";
-        let value = read!(self, pool => {
-            let row = sqlx::query(SQL).fetch_optional(pool).await?;
-            row.map(|row| rows::Columns::int(&row, 0)).transpose()?
-        })?;
-        value
-            .and_then(|value| u64::try_from(value).ok())
-            .ok_or(StoreError::Corrupt("change_epoch"))
-    }
-
     /// Lets every connection finish and closes it.
     pub async fn close(&self) {
         let all = async {
@@ -241,7 +237,7 @@ impl Store {
             }
         };
         // A connection that does not end is left to the operating system.
-        drop(tokio::time::timeout(DEADLINE, all).await);
+        drop(tokio::time::timeout(CLOSING, all).await);
     }
 }
 

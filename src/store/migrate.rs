@@ -35,6 +35,7 @@ static MIGRATIONS: &[Migration] = migrations! {
     2 "0002_sessions";
     3 "0003_connections";
     4 "0004_usage";
+    5 "0005_replicas";
 };
 
 /// What a migration did, or would do.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions,
+    ConnectOptions, Connection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -19,6 +19,8 @@ use super::{Db, Store, StoreError, StoreTarget, bounded};
 
 /// How long a connection or a lock is waited for, and how long a statement may run.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a connection that comes back to the pool may be silent.
+const RELEASE: Duration = Duration::from_secs(1);
 const READERS: u32 = 4;
 
 impl Store {
@@ -111,6 +113,16 @@ async fn open_postgres(url: &str, max_connections: u32) -> Result<Db, StoreError
     let pool = PgPoolOptions::new()
         .max_connections(max_connections.max(1))
         .acquire_timeout(PATIENCE)
+        // A connection whose statement was given up is asked, before others may have it, whether it
+        // still is one; without a limit one that says nothing would keep its place for ever.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                tokio::time::timeout(RELEASE, connection.ping())
+                    .await
+                    .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+                    .map(|()| true)
+            })
+        })
         .connect_with(options);
     let pool = Box::pin(pool);
     Ok(Db::Postgres(bounded(async { Ok(pool.await?) }).await?))
