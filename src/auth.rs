@@ -264,9 +264,10 @@ impl Authenticator {
         LogRef::from_digest(&self.parts.log_key.digest(bytes))
     }
 
-    /// The store was heard from: its epoch is known.
-    pub fn hear(&self) {
-        self.heard.store(self.monotonic_millis(), Ordering::Release);
+    /// The store was heard from: its epoch is known as it was at `asked`, in milliseconds of the
+    /// monotonic clock.
+    fn hear(&self, asked: i64) {
+        self.heard.fetch_max(asked, Ordering::AcqRel);
     }
 
     /// Something changed: ask the store again.

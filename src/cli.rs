@@ -21,6 +21,8 @@ pub mod new_file;
 pub mod open;
 pub mod output;
 pub mod process;
+pub mod reload;
+pub mod replicas;
 pub mod scope;
 pub mod seal;
 pub mod sealed;
@@ -74,6 +76,8 @@ enum Command {
     Init(init::InitArgs),
     Check(check::CheckArgs),
     Serve(serve::ServeArgs),
+    Reload(reload::ReloadArgs),
+    Replicas(replicas::ReplicasArgs),
     Demo(demo::DemoArgs),
     Migrate(migrate::MigrateArgs),
     #[command(subcommand)]
@@ -135,6 +139,8 @@ async fn dispatch(desk: &Desk, command: Command) -> Result<(), Failure> {
         Command::Init(args) => init::run(desk, &args),
         Command::Check(args) => check::run(desk, &args),
         Command::Serve(args) => serve::run(desk, &args).await,
+        Command::Reload(args) => reload::run(desk, &args).await,
+        Command::Replicas(args) => replicas::run(desk, &args).await,
         Command::Demo(args) => demo::run(desk, &args).await,
         Command::Migrate(args) => migrate::run(desk, &args).await,
         Command::License(command) => license::run(desk, command).await,

@@ -40,7 +40,7 @@ pub use self::{
     keys::KeyConfig,
     limits::LimitsConfig,
     listen::ListenConfig,
-    load::{Loaded, content_hash, load},
+    load::{Loaded, content_hash, load, watched_paths},
     plan::PlanConfig,
     problem::{ConfigError, Problem, Severity},
     provider::{Provider, ProviderConfig, ProviderFault, presets},

@@ -2,6 +2,7 @@
 
 pub mod assemble;
 mod edge;
+mod heartbeat;
 mod oauth;
 pub mod reload;
 mod shared;
@@ -14,8 +15,8 @@ use axum::Router;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::sweep::LastPrune;
-pub use self::{assemble::BuildError, reload::Reloaded};
+pub use self::{assemble::BuildError, heartbeat::Read, reload::Reloaded};
+use self::{heartbeat::Heartbeat, sweep::LastPrune};
 use crate::{
     auth::{Authenticator, Change, Watcher},
     clock::SharedClock,
@@ -83,6 +84,7 @@ pub struct Gateway {
     authenticator: Arc<Authenticator>,
     authorization_server: Arc<AuthorizationServer>,
     plans: oauth::Plans,
+    heartbeat: Heartbeat,
     last_prune: LastPrune,
 }
 
@@ -165,6 +167,14 @@ impl Gateway {
             vec![forget, forget_bought],
         ));
         watcher.look().await;
+        let asked = *watcher.reloads_asked().borrow();
+        let heartbeat = Heartbeat::new(
+            replica,
+            store.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&metrics),
+            asked,
+        );
 
         let shared = assemble::Shared {
             limiter: &limiter,
@@ -218,6 +228,7 @@ impl Gateway {
             vault: Arc::clone(&vault),
             metrics: Arc::clone(&metrics),
             log: Arc::clone(&log),
+            clock: Arc::clone(&clock),
             stopping: stopping.clone(),
         });
         Ok(Self {
@@ -241,6 +252,7 @@ impl Gateway {
             authenticator,
             authorization_server,
             plans,
+            heartbeat,
             last_prune: LastPrune::never(),
         })
     }
@@ -263,6 +275,11 @@ impl Gateway {
     /// Wakes when something changed that this process remembered.
     pub fn changes(&self) -> watch::Receiver<Change> {
         self.watcher.subscribe()
+    }
+
+    /// The number of the last request to all replicas to read their configuration again.
+    pub fn reloads_asked(&self) -> watch::Receiver<u64> {
+        self.watcher.reloads_asked()
     }
 
     /// Hears of changes until told to stop.
@@ -299,6 +316,7 @@ impl Gateway {
         let given = self.ledger.close().await;
         tracing::info!(units = given.units, failed = given.failed, "ledger.closed");
         self.log.close();
+        self.sign_off().await;
         self.store.close().await;
     }
 }

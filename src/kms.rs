@@ -9,7 +9,13 @@ mod line;
 pub mod local;
 pub mod vault_transit;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures_util::future::BoxFuture;
 
@@ -66,6 +72,8 @@ pub trait KeyProvider: Send + Sync + fmt::Debug {
 pub struct Keyring {
     active: usize,
     keys: Vec<(MasterKeyId, Arc<dyn KeyProvider>)>,
+    /// Did a key service not do its work when it was last asked? Shared by all copies.
+    failing: Arc<AtomicBool>,
 }
 
 impl Keyring {
@@ -81,7 +89,11 @@ impl Keyring {
         if keys.is_empty() {
             return Err(KeyringError::Empty);
         }
-        Ok(Self { active: 0, keys })
+        Ok(Self {
+            active: 0,
+            keys,
+            failing: Arc::default(),
+        })
     }
 
     /// From keys of ours.
@@ -108,7 +120,7 @@ impl Keyring {
 
     /// Wraps under the active key.
     pub async fn wrap(&self, place: &Context<'_>, plaintext: &[u8]) -> Result<Vec<u8>, KmsError> {
-        self.keys[self.active].1.wrap(place, plaintext).await
+        self.noted(self.keys[self.active].1.wrap(place, plaintext).await)
     }
 
     /// Wraps under a named key; none when the ring has no such key.
@@ -118,7 +130,7 @@ impl Keyring {
         place: &Context<'_>,
         plaintext: &[u8],
     ) -> Option<Result<Vec<u8>, KmsError>> {
-        Some(self.key(id.as_str())?.wrap(place, plaintext).await)
+        Some(self.noted(self.key(id.as_str())?.wrap(place, plaintext).await))
     }
 
     /// Unwraps what was wrapped under the key called `id`; none when the ring has no such key.
@@ -128,7 +140,18 @@ impl Keyring {
         place: &Context<'_>,
         wrapped: &[u8],
     ) -> Option<Result<SecretBytes, KmsError>> {
-        Some(self.key(id)?.unwrap(place, wrapped).await)
+        Some(self.noted(self.key(id)?.unwrap(place, wrapped).await))
+    }
+
+    /// Did a key service not do its work when it was last asked?
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    fn noted<T>(&self, result: Result<T, KmsError>) -> Result<T, KmsError> {
+        let failing = matches!(result, Err(KmsError::Unavailable(_) | KmsError::Refused(_)));
+        self.failing.store(failing, Ordering::Relaxed);
+        result
     }
 
     fn key(&self, id: &str) -> Option<&Arc<dyn KeyProvider>> {

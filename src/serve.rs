@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod connection;
+mod files;
 pub mod front;
 pub mod pulse;
 pub mod reload;
@@ -16,6 +17,8 @@ use crate::{gateway::Gateway, http::body};
 
 /// How often what nobody needs is forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
+/// How often this replica says that it lives.
+const BEAT: Duration = Duration::from_secs(5);
 /// How often it is written what sessions did.
 const WRITE: Duration = Duration::from_secs(5);
 
@@ -139,6 +142,16 @@ impl Front {
             async move {
                 let writing = Box::pin(gateway.write_large_usage());
                 stop.run_until_cancelled(writing).await;
+            }
+        }));
+        tasks.push(tokio::spawn({
+            let (gateway, stop) = (Arc::clone(gateway), background.clone());
+            async move {
+                let mut ticks = tokio::time::interval(BEAT);
+                ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+                    gateway.beat().await;
+                }
             }
         }));
         // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.

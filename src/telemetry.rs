@@ -2,5 +2,6 @@
 
 pub mod access;
 pub mod events;
+pub mod health;
 pub mod metrics;
 pub mod record;

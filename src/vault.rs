@@ -139,6 +139,11 @@ impl Vault {
         self.keyring.active()
     }
 
+    /// Did a key service not do its work when it was last asked?
+    pub fn key_service_is_failing(&self) -> bool {
+        self.keyring.is_failing()
+    }
+
     /// Keys token digests.
     pub const fn pepper(&self) -> &Pepper {
         &self.pepper

@@ -68,15 +68,7 @@ pub fn load(path: &Path, environment: &Environment) -> Result<Loaded, ConfigErro
 /// Unreadable files count as empty.
 pub fn content_hash(path: &Path) -> [u8; 32] {
     let mut hash = Sha256::new();
-    let text = read_text(path).unwrap_or_default();
-    let mut files = vec![path.to_owned()];
-    if let Ok(tree) = Tree::parse(&text) {
-        let source = Source {
-            path: path.to_owned(),
-            tree,
-        };
-        files.extend(included_files(&source, &mut Findings::default()));
-    }
+    let files = files_of(path).into_iter().map(|(file, _)| file);
     for file in files {
         let bytes = read_text(&file).unwrap_or_default();
         let name = file.to_string_lossy();
@@ -86,6 +78,38 @@ pub fn content_hash(path: &Path) -> [u8; 32] {
         }
     }
     hash.finalize().into()
+}
+
+/// The file, all that it includes, and the folders they are in: whoever changes what is read changes
+/// one of them, also where a link leads elsewhere or a file joins.
+pub fn watched_paths(path: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = files_of(path)
+        .into_iter()
+        .flat_map(|(file, folder)| [file, folder])
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The file and all that it includes, each with its folder.
+fn files_of(path: &Path) -> Vec<(PathBuf, PathBuf)> {
+    let mut files = vec![path.to_owned()];
+    if let Ok(tree) = Tree::parse(&read_text(path).unwrap_or_default()) {
+        let source = Source {
+            path: path.to_owned(),
+            tree,
+        };
+        files.extend(included_files(&source, &mut Findings::default()));
+    }
+    let folder = |file: &PathBuf| match file.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    files
+        .into_iter()
+        .map(|file| (file.clone(), folder(&file)))
+        .collect()
 }
 
 type ReadAll = (Option<Config>, Vec<PathBuf>);

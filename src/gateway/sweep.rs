@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::Gateway;
-use crate::{clock::Timestamp, store::StoreError};
+use crate::{
+    clock::Timestamp,
+    store::StoreError,
+    telemetry::health::{Component, State},
+};
 
 /// How often sessions and clients are looked through.
 const PRUNE: Duration = Duration::from_hours(1);
@@ -59,6 +63,11 @@ impl Gateway {
         if !self.last_prune.is_due(now) {
             return;
         }
+        // What is old cannot be told by a clock that is wrong.
+        if self.metrics.health.of(Component::Clock) == Some(State::Lost) {
+            tracing::warn!("sessions.not_pruned_by_this_clock");
+            return;
+        }
         match self.prune(now).await {
             Ok(rows) if rows > 0 => tracing::info!(rows, "sessions.pruned"),
             Ok(_) => {}
@@ -76,6 +85,9 @@ impl Gateway {
         let uses = store.prune_scope_uses(before(now, KEPT_SCOPE_USES)).await?;
         let usage = store
             .prune_usage(before(now, KEPT_USAGE), before(now, KEPT_BATCHES))
+            .await?;
+        store
+            .prune_replicas(store.time(&*self.clock).await?)
             .await?;
         Ok(sessions + uses + usage + store.prune_clients(unused, idle).await?)
     }

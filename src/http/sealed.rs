@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::{
-    Router,
+    Json, Router,
     body::Body,
     extract::{Request, State},
     response::Response,
     routing::get,
 };
 use http::{HeaderName, StatusCode, header::CONTENT_TYPE};
+use serde_json::Value;
 
 use super::{
-    admin::METRICS_FORMAT,
+    admin::{METRICS_FORMAT, readiness},
     authority::Authorities,
     check::CheckLayer,
     observe::Observe,
@@ -50,14 +51,18 @@ async fn sealed(request: Request) -> Response<Body> {
 pub fn admin(why: Why, metrics: Arc<Metrics>) -> Router {
     Router::new()
         .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready).with_state(why))
+        .route(
+            "/readyz",
+            get(ready).with_state((why, Arc::clone(&metrics))),
+        )
         .route("/metrics", get(counts).with_state(metrics))
         .layer(CheckLayer(Authorities::loopback()))
 }
 
-async fn ready(State(why): State<Why>) -> (StatusCode, String) {
-    let text = format!("sealed: {}\n", why.load());
-    (StatusCode::SERVICE_UNAVAILABLE, text)
+async fn ready(State((why, metrics)): State<(Why, Arc<Metrics>)>) -> (StatusCode, Json<Value>) {
+    let why = why.load();
+    let body = readiness("sealed", Some(why.as_str()), &metrics.health);
+    (StatusCode::SERVICE_UNAVAILABLE, body)
 }
 
 async fn counts(State(metrics): State<Arc<Metrics>>) -> ([(HeaderName, &'static str); 1], String) {

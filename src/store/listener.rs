@@ -84,9 +84,7 @@ impl Listener {
     }
 }
 
-async fn within<T>(
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+async fn within<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     tokio::time::timeout(PATIENCE, work)
         .await
         .unwrap_or(Err(StoreError::unavailable("deadline passed")))
@@ -110,7 +108,15 @@ mod tests {
     fn only_two_numbers_are_a_change() {
         let change = |value, reloads| Heard::Change(Epoch { value, reloads });
         assert_eq!(understood("12 3"), change(12, 3));
-        for other in ["", "12", "12 ", "12 3 4", "-1 0", "x y", "99999999999999999999 0"] {
+        for other in [
+            "",
+            "12",
+            "12 ",
+            "12 3 4",
+            "-1 0",
+            "x y",
+            "99999999999999999999 0",
+        ] {
             assert_eq!(understood(other), Heard::Something, "{other}");
         }
     }

@@ -11,7 +11,7 @@ use std::{
 
 use sqlx::{
     ConnectOptions, Connection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
@@ -19,8 +19,10 @@ use super::{Db, Store, StoreError, StoreTarget, bounded};
 
 /// How long a connection or a lock is waited for, and how long a statement may run.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a connection that comes back to the pool may be silent.
-const RELEASE: Duration = Duration::from_secs(1);
+/// How long a connection may be silent that is taken from the pool.
+const TAKEN: Duration = Duration::from_millis(500);
+/// How long one may be silent that is returned: what was given up has to end first.
+const RETURNED: Duration = Duration::from_secs(1);
 const READERS: u32 = 4;
 
 impl Store {
@@ -113,17 +115,21 @@ async fn open_postgres(url: &str, max_connections: u32) -> Result<Db, StoreError
     let pool = PgPoolOptions::new()
         .max_connections(max_connections.max(1))
         .acquire_timeout(PATIENCE)
-        // A connection whose statement was given up is asked, before others may have it, whether it
-        // still is one; without a limit one that says nothing would keep its place for ever.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                tokio::time::timeout(RELEASE, connection.ping())
-                    .await
-                    .unwrap_or(Err(sqlx::Error::PoolTimedOut))
-                    .map(|()| true)
-            })
-        })
+        // A connection is asked whether it still is one when it is taken and, since a statement may
+        // have been given up, when it is returned. The pool asks too, but without a limit: there, one
+        // whose peer vanished without a word would fail a caller, or keep its place for ever.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(lives(connection, TAKEN)))
+        .after_release(|connection, _| Box::pin(lives(connection, RETURNED)))
         .connect_with(options);
     let pool = Box::pin(pool);
     Ok(Db::Postgres(bounded(async { Ok(pool.await?) }).await?))
+}
+
+/// Does it answer in time? An error closes it without ceremony.
+async fn lives(connection: &mut PgConnection, patience: Duration) -> Result<bool, sqlx::Error> {
+    tokio::time::timeout(patience, connection.ping())
+        .await
+        .unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        .map(|()| true)
 }

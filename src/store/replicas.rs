@@ -48,8 +48,7 @@ impl Store {
 
     /// The server's clock; none where there is no server.
     pub async fn server_time(&self) -> Result<Option<Timestamp>, StoreError> {
-        const SQL: &str =
-            "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        const SQL: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
         match &self.db {
             super::Db::Sqlite { .. } => Ok(None),
             super::Db::Postgres(pool) => {

@@ -1,6 +1,10 @@
 //! Counters and histograms in the OpenMetrics text format, with labels from closed sets.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text::encode},
@@ -8,7 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::record::Fields;
+use super::{health::Health, record::Fields};
 use crate::names::{ToolName, UpstreamName};
 
 /// Seconds: half a millisecond to a minute.
@@ -79,6 +83,12 @@ pub struct Metrics {
     pub redis_questions: Counter,
     /// Limits that this process decided by itself because Redis was away.
     pub limits_decided_alone: Counter,
+    /// Replicas that live, as this one last counted them.
+    pub replicas: Gauge,
+    /// The store's clock less ours.
+    pub clock_skew: Gauge<f64, AtomicU64>,
+    /// What is lost.
+    pub health: Health,
 }
 
 impl Metrics {
@@ -105,8 +115,12 @@ impl Metrics {
             redis_away: Gauge::default(),
             redis_questions: Counter::default(),
             limits_decided_alone: Counter::default(),
+            replicas: Gauge::default(),
+            clock_skew: Gauge::default(),
+            health: Health::default(),
         };
         metrics.registry = metrics.named();
+        metrics.register_outside();
         Arc::new(metrics)
     }
 
@@ -188,6 +202,22 @@ impl Metrics {
             registry.register(name, help, counter.clone());
         }
         registry
+    }
+
+    /// What is outside this process.
+    fn register_outside(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("replicas", "Replicas that live", self.replicas.clone());
+        registry.register(
+            "store_clock_skew_seconds",
+            "The store's clock less this process's",
+            self.clock_skew.clone(),
+        );
+        registry.register(
+            "component_state",
+            "0 ok, 1 degraded, 2 lost",
+            self.health.gauges.clone(),
+        );
     }
 
     /// Counts a finished request.

@@ -60,7 +60,12 @@ async fn an_empty_database_has_everything_pending() {
     let store = Store::open(&StoreTarget::SqliteMemory).await.unwrap();
     assert_eq!(
         store.pending().await.unwrap().steps,
-        ["0001_init", "0002_sessions", "0003_connections"]
+        [
+            "0001_init",
+            "0002_sessions",
+            "0003_connections",
+            "0005_replicas"
+        ]
     );
     store.migrate(NOON).await.unwrap();
     assert_eq!(store.epoch().await.unwrap(), 0);

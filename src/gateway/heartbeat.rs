@@ -1,0 +1,160 @@
+//! This replica in the table of replicas: written every few seconds, taken away at the end. On the
+//! way it compares clocks and learns how many replicas there are.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Gateway;
+use crate::{
+    clock::{SharedClock, Timestamp},
+    ids::ReplicaId,
+    store::{ReplicaRecord, Store},
+    telemetry::{
+        health::{Component, State},
+        metrics::Metrics,
+    },
+};
+
+/// Clocks that are further apart than this many milliseconds judge nothing together: the day of a
+/// count, the end of a license.
+const MOST_SKEW_MS: i64 = 60_000;
+
+/// How reading the configuration again went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// It is served; the digest of its files, in hexadecimal.
+    Taken(String),
+    /// The one before is served on; why, without a value of the files.
+    Refused(String),
+}
+
+/// What this replica says of itself.
+pub(super) struct Heartbeat {
+    pub(super) id: ReplicaId,
+    store: Store,
+    clock: SharedClock,
+    metrics: Arc<Metrics>,
+    record: Mutex<ReplicaRecord>,
+    known: watch::Sender<u32>,
+}
+
+impl Heartbeat {
+    /// Nothing is written yet. `reloaded`: requests to reload that were made before it started.
+    pub(super) fn new(
+        id: ReplicaId,
+        store: Store,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+        reloaded: u64,
+    ) -> Self {
+        let now = clock.now();
+        let record = ReplicaRecord {
+            id,
+            started: now,
+            seen: now,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            config: String::new(),
+            reloaded,
+            fault: None,
+        };
+        Self {
+            id,
+            store,
+            clock,
+            metrics,
+            record: Mutex::new(record),
+            known: watch::Sender::new(1),
+        }
+    }
+
+    /// Compares clocks and writes the row. What fails is tried again at the next beat.
+    async fn beat(&self) {
+        let before = self.clock.now();
+        let Ok(theirs) = self.store.server_time().await else {
+            // The watcher says that the store is away.
+            return;
+        };
+        let health = &self.metrics.health;
+        let ours = middle(before, self.clock.now());
+        if let Some(theirs) = theirs {
+            let skew = theirs.as_millis().saturating_sub(ours.as_millis());
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge; beyond 2^53 ms nobody minds the last"
+            )]
+            self.metrics.clock_skew.set(skew as f64 / 1_000.0);
+            let state = if skew.saturating_abs() > MOST_SKEW_MS {
+                State::Lost
+            } else {
+                State::Ok
+            };
+            health.tell(Component::Clock, state, ours);
+        }
+        let record = {
+            let mut record = self.record();
+            record.seen = theirs.unwrap_or(ours);
+            record.clone()
+        };
+        match self.store.heartbeat(&record).await {
+            Ok(known) => {
+                health.tell(Component::StoreWrites, State::Ok, ours);
+                self.metrics.replicas.set(i64::from(known));
+                self.known
+                    .send_if_modified(|before| std::mem::replace(before, known) != known);
+            }
+            Err(error) => {
+                tracing::debug!(%error, "replica.not_written");
+                health.tell(Component::StoreWrites, State::Degraded, ours);
+            }
+        }
+    }
+
+    fn record(&self) -> MutexGuard<'_, ReplicaRecord> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn middle(a: Timestamp, b: Timestamp) -> Timestamp {
+    Timestamp::from_millis(a.as_millis().midpoint(b.as_millis()))
+}
+
+impl Gateway {
+    /// This replica's id.
+    pub const fn replica(&self) -> ReplicaId {
+        self.heartbeat.id
+    }
+
+    /// How many replicas live, this one among them; the last number known while the store is away.
+    pub fn known_replicas(&self) -> watch::Receiver<u32> {
+        self.heartbeat.known.subscribe()
+    }
+
+    /// Writes that this replica lives; to be called every five seconds.
+    pub async fn beat(&self) {
+        self.heartbeat.beat().await;
+    }
+
+    /// The configuration was read: at the start, or again; `asked` is the number of the request that
+    /// this answers, if it was one. Written at the next beat.
+    pub fn note_read(&self, read: Read, asked: Option<u64>) {
+        let mut record = self.heartbeat.record();
+        match read {
+            Read::Taken(digest) => {
+                record.config = digest;
+                record.fault = None;
+            }
+            Read::Refused(fault) => record.fault = Some(fault),
+        }
+        if let Some(number) = asked {
+            record.reloaded = number;
+        }
+    }
+
+    /// Takes this replica's row away.
+    pub(super) async fn sign_off(&self) {
+        if let Err(error) = self.store.remove_replica(self.heartbeat.id).await {
+            tracing::debug!(%error, "replica.not_removed");
+        }
+    }
+}
