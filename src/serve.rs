@@ -17,8 +17,6 @@ use crate::{gateway::Gateway, http::body};
 
 /// How often what nobody needs is forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
-/// How often this replica says that it lives.
-const BEAT: Duration = Duration::from_secs(5);
 /// How often it is written what sessions did.
 const WRITE: Duration = Duration::from_secs(5);
 
@@ -146,13 +144,7 @@ impl Front {
         }));
         tasks.push(tokio::spawn({
             let (gateway, stop) = (Arc::clone(gateway), background.clone());
-            async move {
-                let mut ticks = tokio::time::interval(BEAT);
-                ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-                while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-                    gateway.beat().await;
-                }
-            }
+            async move { gateway.live(stop).await }
         }));
         // Listened for before anybody is told that we serve: a SIGHUP in between would end the process.
         if let Some(source) = source

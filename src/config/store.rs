@@ -32,7 +32,7 @@ pub struct PostgresConfig {
     /// `postgres://user:password@host/database`, as a secret.
     pub url: SecretSource,
 
-    /// Most connections this process opens.
+    /// Most connections this process opens for statements; one more hears of changes.
     #[serde(default = "default_connections")]
     pub max_connections: u32,
 }

@@ -1,9 +1,13 @@
 //! This replica in the table of replicas: written every few seconds, taken away at the end. On the
 //! way it compares clocks and learns how many replicas there are.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::Gateway;
 use crate::{
@@ -19,6 +23,9 @@ use crate::{
 /// Clocks that are further apart than this many milliseconds judge nothing together: the day of a
 /// count, the end of a license.
 const MOST_SKEW_MS: i64 = 60_000;
+
+/// How often a replica says that it lives.
+const PERIOD: Duration = Duration::from_secs(5);
 
 /// How reading the configuration again went.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +44,8 @@ pub(super) struct Heartbeat {
     metrics: Arc<Metrics>,
     record: Mutex<ReplicaRecord>,
     known: watch::Sender<u32>,
+    /// There is something to say before the next beat is due.
+    news: Notify,
 }
 
 impl Heartbeat {
@@ -65,6 +74,7 @@ impl Heartbeat {
             metrics,
             record: Mutex::new(record),
             known: watch::Sender::new(1),
+            news: Notify::new(),
         }
     }
 
@@ -130,13 +140,27 @@ impl Gateway {
         self.heartbeat.known.subscribe()
     }
 
-    /// Writes that this replica lives; to be called every five seconds.
+    /// Compares clocks and writes that this replica lives, once.
     pub async fn beat(&self) {
         self.heartbeat.beat().await;
     }
 
+    /// The same every five seconds, and at once when there is news, until told to stop.
+    pub async fn live(&self, stop: CancellationToken) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+                () = self.heartbeat.news.notified() => {}
+            }
+            self.beat().await;
+        }
+    }
+
     /// The configuration was read: at the start, or again; `asked` is the number of the request that
-    /// this answers, if it was one. Written at the next beat.
+    /// this answers, if it was one. [`Gateway::live`] writes it.
     pub fn note_read(&self, read: Read, asked: Option<u64>) {
         let mut record = self.heartbeat.record();
         match read {
@@ -149,6 +173,7 @@ impl Gateway {
         if let Some(number) = asked {
             record.reloaded = number;
         }
+        self.heartbeat.news.notify_one();
     }
 
     /// Takes this replica's row away.

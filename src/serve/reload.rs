@@ -45,7 +45,6 @@ pub(super) async fn run(
         return;
     };
     gateway.note_read(Read::Taken(files.digest()), None);
-    gateway.beat().await;
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -76,7 +75,6 @@ pub(super) async fn run(
         files = now;
         let read = reload(&gateway, source.clone(), files.digest()).await;
         gateway.note_read(read, number);
-        gateway.beat().await;
     }
 }
 

@@ -14,7 +14,7 @@ use self::documents::{block_after, blocks, commands, read, words_of};
 use crate::cli::Place;
 
 /// What people read, besides the generated pages.
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -27,6 +27,7 @@ const DOCUMENTS: [&str; 12] = [
     "docs/threat-model.md",
     "docs/cli.md",
     "docs/doctor.md",
+    "docs/failure-modes.md",
 ];
 
 /// A directory with the README's configuration and a master key.

@@ -118,11 +118,20 @@ async fn pair(fixture: &Fixture) -> (TestGateway, TestGateway) {
 
 async fn two_gateways_know_of_each_other(fixture: &Fixture) {
     let (mut first, mut second) = pair(fixture).await;
+    let ids = [&first, &second].map(|it| it.running().gateway().replica());
+    let since = Instant::now();
+    let rows = loop {
+        let mut rows = fixture.store.replicas().await.unwrap();
+        rows.retain(|row| ids.contains(&row.id) && row.config.len() == 64);
+        if rows.len() == 2 {
+            break rows;
+        }
+        assert!(since.elapsed() < Duration::from_secs(10), "{rows:?}");
+        sleep(Duration::from_millis(10)).await;
+    };
+    assert!(rows.iter().all(|row| row.fault.is_none()), "{rows:?}");
     for gateway in [&first, &second] {
         gateway.running().gateway().beat().await;
-    }
-    first.running().gateway().beat().await;
-    for gateway in [&first, &second] {
         assert_eq!(*gateway.running().gateway().known_replicas().borrow(), 2);
         let ready = ask(gateway.admin, "/readyz").await;
         assert_eq!(ready.status, 200, "{}", ready.body);
@@ -136,12 +145,6 @@ async fn two_gateways_know_of_each_other(fixture: &Fixture) {
         assert!(metrics.contains(state), "{metrics}");
         assert!(metrics.contains("wicketgate_store_clock_skew_seconds"));
     }
-    let ids = [&first, &second].map(|it| it.running().gateway().replica());
-    let mut rows = fixture.store.replicas().await.unwrap();
-    rows.retain(|row| ids.contains(&row.id));
-    assert_eq!(rows.len(), 2);
-    assert!(rows.iter().all(|row| row.config.len() == 64), "{rows:?}");
-
     // Who ends takes its row away.
     second.stop().await;
     first.running().gateway().beat().await;

@@ -4,7 +4,7 @@
 use std::{fs, time::Duration};
 
 use serde_json::json;
-use sqlx::{Connection, Executor, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{
@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// No caller waits longer for a database that does not answer, with a little for this machine.
-const ANSWER: Duration = Duration::from_millis(5_500);
+const ANSWER: Duration = Duration::from_secs(3);
 /// How long after the database's return calls succeed again.
 const RECOVERY: Duration = Duration::from_secs(4);
 
@@ -144,6 +144,64 @@ async fn f_02_a_stopped_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f_03_a_server_that_hangs() {
     comes_and_goes("freeze", "thaw").await;
+}
+
+/// The server takes no changes any more, as after a failover: what is leased is spent, what needs a
+/// block is refused, and nothing goes out uncounted.
+#[tokio::test(flavor = "multi_thread")]
+async fn f_04_a_server_that_became_read_only() {
+    away_from_midnight().await;
+    let (upstream, database) = (Upstream::start().await, Private::start());
+    let operator = Operator::of(&upstream, Some(&database.url()), plans);
+    let keys = ["counted", "counted", "free"].map(|plan| operator.issue(plan));
+    let mut gateway = operator.serve().await;
+    let [leased, fresh, free] = keys.map(|key| Client::modern(gateway.public, &key));
+    assert_eq!(outage(&leased, 1).await.0, 1);
+    let mut server = PgConnection::connect(&database.url()).await.unwrap();
+    let mut read_only = async |value: &'static str| {
+        server
+            .execute("SET default_transaction_read_only = off")
+            .await
+            .unwrap();
+        let set = format!("ALTER SYSTEM SET default_transaction_read_only = {value}");
+        let set = sqlx::raw_sql(sqlx::AssertSqlSafe(set));
+        set.execute(&mut server).await.unwrap();
+        server.execute("SELECT pg_reload_conf()").await.unwrap();
+    };
+    read_only("on").await;
+    let state = async || {
+        let ready = gateway.ask("/readyz").await.unwrap();
+        assert_eq!(ready.status, 200, "{}", ready.body);
+        let components = ready.json()["components"].clone();
+        components["store_writes"]["state"].clone()
+    };
+    let since = Instant::now();
+    while state().await != "degraded" {
+        assert!(since.elapsed() < Duration::from_secs(12), "never told");
+        sleep(Duration::from_millis(100)).await;
+    }
+    let told = since.elapsed();
+
+    let seen = upstream.count();
+    let (none, refused, slowest) = outage(&fresh, 3).await;
+    assert_eq!((none, refused), (0, 3), "no block, no call");
+    assert!(slowest < ANSWER, "{slowest:?}");
+    assert_eq!(upstream.count(), seen, "a call went out uncounted");
+    assert_eq!(outage(&free, 5).await.0, 5);
+    let (spent, refused, _) = outage(&leased, 60).await;
+    assert!(
+        spent < 60 && refused > 0,
+        "{spent} went out within the block"
+    );
+    assert_eq!(upstream.count(), seen + 5 + spent);
+    println!("read-only: told after {told:?}; {spent} calls of the block, {refused} of 60 refused");
+
+    read_only("off").await;
+    recovers(&gateway, &fresh).await;
+    assert_eq!(outage(&leased, 5).await.0, 5);
+    assert_eq!(gateway.stop().await, Some(0));
+    // One before, those of the block, the one that recovered, five after.
+    assert_eq!(operator.used(), 1 + u64::try_from(spent).unwrap() + 1 + 5);
 }
 
 /// Another process keeps the write lock: reading goes on, what must be counted is refused.
