@@ -19,6 +19,8 @@ use super::{Db, Store, StoreError, StoreTarget, bounded};
 
 /// How long a connection or a lock is waited for, and how long a statement may run.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// One that answered so lately is not asked again: under load that would cost a round trip each time.
+const FRESH: Duration = Duration::from_millis(100);
 /// How long a connection may be silent that is taken from the pool.
 const TAKEN: Duration = Duration::from_millis(500);
 /// How long one may be silent that is returned: what was given up has to end first.
@@ -119,7 +121,14 @@ async fn open_postgres(url: &str, max_connections: u32) -> Result<Db, StoreError
         // have been given up, when it is returned. The pool asks too, but without a limit: there, one
         // whose peer vanished without a word would fail a caller, or keep its place for ever.
         .test_before_acquire(false)
-        .before_acquire(|connection, _| Box::pin(lives(connection, TAKEN)))
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                if state.idle_for < FRESH {
+                    return Ok(true);
+                }
+                lives(connection, TAKEN).await
+            })
+        })
         .after_release(|connection, _| Box::pin(lives(connection, RETURNED)))
         .connect_with(options);
     let pool = Box::pin(pool);
