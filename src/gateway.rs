@@ -217,6 +217,7 @@ impl Gateway {
             clock: &clock,
             entropy: &entropy,
             server,
+            detached: &detached,
             sinks: Sinks {
                 log: Arc::clone(&log),
                 metrics: Arc::clone(&metrics),

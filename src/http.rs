@@ -1,6 +1,7 @@
 //! The HTTP edge: what comes in, in which order it is looked at, and what goes out.
 
 pub mod admin;
+pub mod admission;
 pub mod any_origin;
 pub mod authenticate;
 pub mod authority;

@@ -134,6 +134,8 @@ pub enum Tier {
     Address,
     /// Registrations of OAuth clients, all together.
     Registration,
+    /// What one session sends that is no call and no list, and what cannot be read.
+    Messages,
 }
 
 impl Tier {
@@ -151,6 +153,7 @@ impl Tier {
             Self::Upstream => "upstream",
             Self::Address => "address",
             Self::Registration => "registration",
+            Self::Messages => "messages",
         }
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod accept;
 pub mod connection;
+mod descriptors;
 mod files;
 pub mod front;
+mod memory;
 pub mod pulse;
 pub mod reload;
 
@@ -71,6 +73,7 @@ pub async fn start_with(
 ) -> Result<Running, ServeError> {
     let front = Front::open(FrontParts {
         listen: &gateway.config().listen,
+        in_flight: gateway.config().limits.max_in_flight,
         services: Services::of(&gateway),
         metrics: Arc::clone(&gateway.metrics),
         clock: gateway.clock(),
@@ -116,6 +119,11 @@ impl Front {
                 }
             }
         }));
+        tasks.push(tokio::spawn(memory::watch(
+            gateway.config().limits.max_memory,
+            Arc::clone(&gateway.metrics),
+            background.clone(),
+        )));
         // By itself: providers may be slow.
         tasks.push(tokio::spawn({
             let (gateway, stop) = (Arc::clone(gateway), background.clone());

@@ -4,6 +4,7 @@
 mod asking;
 pub mod calls;
 pub mod listen;
+mod messages;
 pub mod running;
 pub mod serving;
 pub mod tools;
@@ -111,13 +112,15 @@ pub struct Refused {
 pub enum Refusal {
     /// The protocol's own rules.
     Protocol(ProtocolFault),
-    /// The budget for lists and subscriptions.
+    /// The budget for lists and subscriptions, or that for other messages that are no calls.
     List(Exhausted),
     /// The license holds as many subscriptions open as it may.
     Subscriptions {
         /// How many that is.
         most: u32,
     },
+    /// All licenses together hold as many subscriptions open as there may be.
+    Streams,
     /// A person must connect an account first, and the client can send them there.
     Connect {
         /// Which account, and where.
@@ -163,15 +166,18 @@ impl McpServer {
         };
         match message {
             Err(Unreadable { id, fault }) => {
-                note(&exchange.record, &fault);
-                refuse(id, Revision::V2026_07_28, Refusal::Protocol(fault))
+                let refusal = self.faulty(&exchange, fault);
+                refuse(id, Revision::V2026_07_28, refusal)
             }
             Ok(Incoming::Response) => {
                 let fault = ProtocolFault::InvalidRequest("the gateway asked nothing");
-                note(&exchange.record, &fault);
-                refuse(None, Revision::V2026_07_28, Refusal::Protocol(fault))
+                let refusal = self.faulty(&exchange, fault);
+                refuse(None, Revision::V2026_07_28, refusal)
             }
             Ok(Incoming::Notification { method, params }) => {
+                if let Err(refusal) = self.spend_message(&exchange) {
+                    return refuse(None, Revision::V2026_07_28, refusal);
+                }
                 self.notified(&exchange, &method, &params);
                 exchange.record.ended(Ending::Ok, None);
                 Reply::Accepted
@@ -192,12 +198,13 @@ impl McpServer {
                     }
                     Err(Unspoken { era, fault }) => Err((newest_of(era), Refusal::Protocol(fault))),
                 };
-                outcome.unwrap_or_else(|(revision, refusal)| {
-                    if let Refusal::Protocol(fault) = &refusal {
-                        note(&exchange.record, fault);
+                match outcome {
+                    Ok(reply) => reply,
+                    Err((revision, Refusal::Protocol(fault))) => {
+                        refuse(Some(id), revision, self.faulty(&exchange, fault))
                     }
-                    refuse(Some(id), revision, refusal)
-                })
+                    Err((revision, refusal)) => refuse(Some(id), revision, refusal),
+                }
             }
         }
     }
@@ -235,7 +242,11 @@ impl McpServer {
                 exchange.record.fields().revision = Some(negotiated);
                 done(plain_result(id, &lifecycle::initialize(negotiated)))
             }
-            ("ping", Era::Legacy) => done(plain_result(id, &json!({}))),
+            ("ping", Era::Legacy) => {
+                let spent = self.spend_message(exchange);
+                spent.map_err(|refusal| (revision, refusal))?;
+                done(plain_result(id, &json!({})))
+            }
             _ => Err(protocol(ProtocolFault::MethodNotFound)),
         }
     }
@@ -261,10 +272,6 @@ const fn newest_of(era: Era) -> Revision {
         Era::Modern => Revision::V2026_07_28,
         Era::Legacy => Revision::NEWEST_LEGACY,
     }
-}
-
-fn note(record: &Record, fault: &ProtocolFault) {
-    record.ended(Ending::Refused, Some(fault.word()));
 }
 
 /// The method as a word of ours, for the log.

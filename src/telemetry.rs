@@ -4,4 +4,5 @@ pub mod access;
 pub mod events;
 pub mod health;
 pub mod metrics;
+pub mod pressure;
 pub mod record;

@@ -115,6 +115,7 @@ impl Waiting {
         };
         let front = Front::open(FrontParts {
             listen: &loaded.config.listen,
+            in_flight: loaded.config.limits.max_in_flight,
             services: Services {
                 public: sealed::public(&loaded.config, observe),
                 admin: sealed::admin(Arc::clone(&why), Arc::clone(&metrics)),

@@ -30,6 +30,17 @@ pub struct LimitsConfig {
     /// Bytes of request bodies held at once, over all connections.
     pub max_in_flight_bytes: ByteSize,
 
+    /// Most requests being answered at once. Further ones are told to come back, before they are
+    /// looked at. An eighth of it is kept for what is not the connector: signing in, discovery.
+    pub max_in_flight: NonZeroU32,
+
+    /// Most open `subscriptions/listen` streams of all licenses together.
+    pub max_streams: NonZeroU32,
+
+    /// Memory of the process. From 90 % on new calls are refused, from 95 % on new connections
+    /// wait. Without it, and with it where that is less, the cgroup's limit counts.
+    pub max_memory: Option<ByteSize>,
+
     /// Longest time from an accepted call to its answer.
     pub call_timeout: Span,
 
@@ -69,6 +80,10 @@ impl Default for LimitsConfig {
             legacy_answer: LimitAnswer::Status,
             max_request_bytes: ByteSize::kib(256),
             max_in_flight_bytes: ByteSize::kib(64 * 1024),
+            // What two cores answer in a second (3,000) from an API that takes two thirds of one.
+            max_in_flight: number(2_048),
+            max_streams: number(4_096),
+            max_memory: None,
             call_timeout: Span::seconds(55),
             drain_timeout: Span::seconds(60),
             page_size: number(1_000),

@@ -139,6 +139,7 @@ pub(super) fn serving(
             per: limits.session.per,
         },
         subscriptions_per_license: limits.subscriptions_per_license.get(),
+        max_streams: limits.max_streams.get(),
         max_request_bytes: limits.max_request_bytes.as_len(),
     })
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use tokio_util::task::TaskTracker;
 
 use super::{BuildError, oauth};
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     entropy::{IdEntropy, SharedEntropy},
     http::{
         self, EdgeParts,
+        admission::Admission,
         authenticate::AuthenticateParts,
         authority::Authorities,
         body::Budget,
@@ -50,6 +52,7 @@ pub(super) struct Parts<'a> {
     pub(super) clock: &'a SharedClock,
     pub(super) entropy: &'a SharedEntropy,
     pub(super) server: Arc<McpServer>,
+    pub(super) detached: &'a TaskTracker,
     pub(super) sinks: Sinks,
 }
 
@@ -64,7 +67,9 @@ pub(super) fn public(parts: Parts<'_>) -> Result<Router, BuildError> {
     };
     let authenticate = Arc::new(authenticate(&config, &parts));
     let endpoints = oauth::endpoints(&config, &parts, &authenticate, &budget);
+    let metrics = Arc::clone(&parts.sinks.metrics);
     Ok(http::public(EdgeParts {
+        admission: Admission::new(&config, metrics, parts.detached.clone()),
         observe: Observe {
             sinks: parts.sinks,
             clock: Arc::clone(parts.clock),

@@ -71,16 +71,21 @@ fn need_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("auth", differ(&old.auth, &new.auth)),
         ("branding", differ(&old.branding, &new.branding)),
         (
-            "limits.unauthenticated, limits.max_in_flight_bytes, limits.drain_timeout",
+            "limits.unauthenticated, limits.max_in_flight, limits.max_in_flight_bytes, \
+             limits.max_memory, limits.drain_timeout",
             differ(
                 &(
                     old.limits.unauthenticated,
+                    old.limits.max_in_flight,
                     old.limits.max_in_flight_bytes,
+                    old.limits.max_memory,
                     old.limits.drain_timeout,
                 ),
                 &(
                     new.limits.unauthenticated,
+                    new.limits.max_in_flight,
                     new.limits.max_in_flight_bytes,
+                    new.limits.max_memory,
                     new.limits.drain_timeout,
                 ),
             ),

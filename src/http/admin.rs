@@ -15,6 +15,7 @@ use crate::{
         access::AccessLog,
         health::{self, Component, Health},
         metrics::Metrics,
+        pressure::Level,
     },
     vault::{Vault, VaultError},
 };
@@ -59,6 +60,8 @@ async fn ready(State(parts): State<Arc<AdminParts>>) -> (StatusCode, Json<Value>
     let health = &parts.metrics.health;
     let (status, why) = if parts.stopping.is_cancelled() {
         ("draining", None)
+    } else if let Some(why) = short_of_memory(&parts.metrics) {
+        ("short of memory", Some(why))
     } else if !answers(&parts.store).await {
         ("unavailable", Some("the store does not answer"))
     } else if health.of(Component::Clock) == Some(health::State::Lost) {
@@ -116,6 +119,15 @@ fn tell_of_key_service(parts: &AdminParts) {
         return;
     };
     health.tell(Component::KeyService, state, parts.clock.now());
+}
+
+/// What readiness says while calls are refused for want of memory.
+fn short_of_memory(metrics: &Metrics) -> Option<&'static str> {
+    match metrics.pressure.level() {
+        Level::Calm => None,
+        Level::Short => Some("new calls are refused"),
+        Level::Critical => Some("new calls are refused and new connections wait"),
+    }
 }
 
 async fn metrics(

@@ -91,6 +91,7 @@ async fn mcp(endpoint: Arc<Endpoint>, request: Request) -> Response<Body> {
     match answered {
         Ok(response) => response,
         Err(refusal) => {
+            let refusal = endpoint.counted(principal, refusal).await;
             reply::note(edge, &refusal);
             reply::edge_response(&refusal)
         }
@@ -98,6 +99,23 @@ async fn mcp(endpoint: Arc<Endpoint>, request: Request) -> Response<Body> {
 }
 
 impl Endpoint {
+    /// What the client is at fault for costs its session a message; too many are another refusal.
+    async fn counted(&self, principal: &Principal, refusal: EdgeRefusal) -> EdgeRefusal {
+        let counts = !matches!(
+            refusal,
+            EdgeRefusal::Overloaded | EdgeRefusal::TooManyMessages(_)
+        );
+        if !counts {
+            return refusal;
+        }
+        self.count(principal).err().unwrap_or(refusal)
+    }
+
+    fn count(&self, principal: &Principal) -> Result<(), EdgeRefusal> {
+        let taken = self.server.take_message(principal);
+        taken.map_err(EdgeRefusal::TooManyMessages)
+    }
+
     async fn answer(
         &self,
         edge: &Edge,
@@ -111,7 +129,10 @@ impl Endpoint {
         edge.record.fields().request_bytes = bytes.len() as u64;
         let parsed = match json::parse(&bytes) {
             Ok(parsed) => parsed,
-            Err(fault) => return Ok(self.unreadable(edge, fault_of(fault))),
+            Err(fault) => {
+                self.count(principal)?;
+                return Ok(self.unreadable(edge, fault_of(fault)));
+            }
         };
         drop(bytes);
         let response = match parsed {
@@ -124,7 +145,7 @@ impl Endpoint {
                     excess,
                 };
                 self.batch(edge, principal, headers, entries, batch.excess)
-                    .await
+                    .await?
             }
             Parsed { value, excess } => {
                 let exchange = Exchange {
@@ -151,9 +172,10 @@ impl Endpoint {
         headers: &HeaderMap,
         entries: Vec<Value>,
         excess: Option<json::Excess>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, EdgeRefusal> {
         if let Err(text) = check_batch(headers, &entries) {
-            return self.unreadable(edge, ProtocolFault::InvalidRequest(text));
+            self.count(principal)?;
+            return Ok(self.unreadable(edge, ProtocolFault::InvalidRequest(text)));
         }
         let replies = entries.into_iter().map(|entry| {
             let exchange = Exchange {
@@ -171,9 +193,10 @@ impl Endpoint {
         });
         let answers: Vec<String> = join_all(replies).await.into_iter().flatten().collect();
         if answers.is_empty() {
-            return self.http(Reply::Accepted, edge);
+            return Ok(self.http(Reply::Accepted, edge));
         }
-        self.http(Reply::Json(format!("[{}]", answers.join(","))), edge)
+        let text = format!("[{}]", answers.join(","));
+        Ok(self.http(Reply::Json(text), edge))
     }
 
     fn http(&self, reply: Reply, edge: &Edge) -> Response<Body> {

@@ -43,6 +43,12 @@ pub enum EdgeRefusal {
     BodyBroken,
     /// Too many bytes of bodies are held already.
     Overloaded,
+    /// As many requests as there may be are being answered already.
+    TooManyInFlight,
+    /// The process is short of memory.
+    MemoryShort,
+    /// A session sends what is no call faster than anybody needs to.
+    TooManyMessages(Exhausted),
     /// Started, and the vault is not open yet.
     Sealed,
     /// A bug of ours.
@@ -72,6 +78,9 @@ impl EdgeRefusal {
             Self::BodyTimeout => "body_timeout",
             Self::BodyBroken => "body_broken",
             Self::Overloaded => "overloaded",
+            Self::TooManyInFlight => "too_many_in_flight",
+            Self::MemoryShort => "memory_short",
+            Self::TooManyMessages(_) => "too_many_messages",
             Self::Sealed => "sealed",
             Self::Internal => "internal",
         }
@@ -81,8 +90,12 @@ impl EdgeRefusal {
     pub const fn status_and_code(&self) -> (u16, i64) {
         match self {
             Self::CredentialMissing | Self::CredentialRefused => (401, 40_100),
-            Self::TooManyFailures(_) => (429, 42_900),
-            Self::StoreUnavailable | Self::Overloaded | Self::Sealed => (503, 50_300),
+            Self::TooManyFailures(_) | Self::TooManyMessages(_) => (429, 42_900),
+            Self::StoreUnavailable
+            | Self::Overloaded
+            | Self::TooManyInFlight
+            | Self::MemoryShort
+            | Self::Sealed => (503, 50_300),
             Self::OriginRefused | Self::ScopeInsufficient => (403, 40_300),
             Self::AuthorityMalformed | Self::SecretInUrl | Self::BodyBroken => (400, 40_000),
             Self::AuthorityUnknown => (421, 42_100),
@@ -117,6 +130,14 @@ impl EdgeRefusal {
             }
             Self::StoreUnavailable | Self::Overloaded => {
                 "The gateway cannot answer at the moment. Try again as `Retry-After` says."
+            }
+            Self::TooManyInFlight | Self::MemoryShort => {
+                "The gateway has more to do than it can. Nothing was done for this request: send it \
+                 again as `Retry-After` says."
+            }
+            Self::TooManyMessages(_) => {
+                "This session sends too many messages that are no calls, or cannot be read. Wait as \
+                 long as `Retry-After` says."
             }
             Self::Sealed => {
                 "The gateway has started and cannot open its vault yet. Its operator sees why. Try \

@@ -147,14 +147,15 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
             );
         }
         Refusal::Subscriptions { most } => {
-            let wait = Exhausted {
-                tier: crate::quota::Tier::Session,
-                retry_after: SUBSCRIPTION_SOON,
-            };
+            let wait = soon(SUBSCRIPTION_SOON);
             let text = wording::subscriptions(*most);
             let data =
                 json!({ "tier": "subscriptions", "retryAfterMs": SUBSCRIPTION_SOON.as_millis() });
             return error(429, LIMITED, Some(wait), text, Some(data));
+        }
+        Refusal::Streams => {
+            let text = wording::STREAMS.to_owned();
+            return error(503, UNAVAILABLE, Some(soon(SUBSCRIPTION_SOON)), text, None);
         }
         Refusal::Connect { needed, key, state } => {
             let message = wording::please_connect(needed);
@@ -248,9 +249,14 @@ fn limit_data(exhausted: &Exhausted) -> serde_json::Value {
 
 /// How long to stay away when we are at fault.
 const fn shortly() -> Exhausted {
+    soon(std::time::Duration::from_secs(2))
+}
+
+/// A wait that no tier asked for.
+const fn soon(retry_after: std::time::Duration) -> Exhausted {
     Exhausted {
-        tier: crate::quota::Tier::Upstream,
-        retry_after: std::time::Duration::from_secs(2),
+        tier: crate::quota::Tier::Session,
+        retry_after,
     }
 }
 
@@ -282,9 +288,11 @@ pub fn challenged(
 /// Notes an edge refusal.
 pub fn note(edge: &Edge, refusal: &EdgeRefusal) {
     let ending = match refusal {
-        EdgeRefusal::TooManyFailures(_) => Ending::Limited,
+        EdgeRefusal::TooManyFailures(_) | EdgeRefusal::TooManyMessages(_) => Ending::Limited,
         EdgeRefusal::StoreUnavailable
         | EdgeRefusal::Overloaded
+        | EdgeRefusal::TooManyInFlight
+        | EdgeRefusal::MemoryShort
         | EdgeRefusal::Sealed
         | EdgeRefusal::Internal => Ending::Failed,
         EdgeRefusal::BodyBroken => Ending::Cancelled,
@@ -305,7 +313,9 @@ pub fn note(edge: &Edge, refusal: &EdgeRefusal) {
         | EdgeRefusal::BodyTimeout => Ending::Refused,
     };
     edge.record.ended(ending, Some(refusal.word()));
-    if let EdgeRefusal::TooManyFailures(exhausted) = refusal {
+    if let EdgeRefusal::TooManyFailures(exhausted) | EdgeRefusal::TooManyMessages(exhausted) =
+        refusal
+    {
         edge.record.fields().tier = Some(exhausted.tier.as_str());
     }
 }
@@ -318,10 +328,14 @@ pub fn edge_response(refusal: &EdgeRefusal) -> Response<Body> {
 fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
     let (status, code) = refusal.status_and_code();
     let (wait, data) = match refusal {
-        EdgeRefusal::TooManyFailures(exhausted) => (Some(*exhausted), Some(limit_data(exhausted))),
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed => {
-            (Some(shortly()), None)
+        EdgeRefusal::TooManyFailures(exhausted) | EdgeRefusal::TooManyMessages(exhausted) => {
+            (Some(*exhausted), Some(limit_data(exhausted)))
         }
+        EdgeRefusal::StoreUnavailable
+        | EdgeRefusal::Overloaded
+        | EdgeRefusal::TooManyInFlight
+        | EdgeRefusal::MemoryShort
+        | EdgeRefusal::Sealed => (Some(shortly()), None),
         EdgeRefusal::CredentialMissing
         | EdgeRefusal::CredentialRefused
         | EdgeRefusal::ScopeInsufficient
@@ -368,6 +382,9 @@ fn worded(refusal: &EdgeRefusal, text: &str) -> Response<Body> {
         | EdgeRefusal::BodyTimeout
         | EdgeRefusal::BodyBroken
         | EdgeRefusal::Overloaded
+        | EdgeRefusal::TooManyInFlight
+        | EdgeRefusal::MemoryShort
+        | EdgeRefusal::TooManyMessages(_)
         | EdgeRefusal::Sealed
         | EdgeRefusal::Internal => return response,
     };

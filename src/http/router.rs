@@ -6,12 +6,14 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
+    middleware,
     response::Response,
     routing::{MethodRouter, any},
 };
 use tower::{Service, ServiceBuilder};
 
 use super::{
+    admission::{Admission, AdmitCalls, admit_other},
     any_origin::AnyOrigin,
     authenticate::{Authenticate, AuthenticateParts},
     authority::Authorities,
@@ -131,6 +133,8 @@ pub(super) fn access_of(path: &str) -> Option<Access> {
 pub struct EdgeParts {
     /// Records.
     pub observe: Observe,
+    /// Places.
+    pub admission: Arc<Admission>,
     /// Host names.
     pub authorities: Authorities,
     /// Web origins.
@@ -151,6 +155,7 @@ pub struct EdgeParts {
 pub fn public(parts: EdgeParts) -> Router {
     let EdgeParts {
         observe,
+        admission,
         authorities,
         origins,
         authenticate,
@@ -161,6 +166,8 @@ pub fn public(parts: EdgeParts) -> Router {
     } = parts;
     // The only way to a tool. Nothing of a routing table is looked at or copied for it.
     let connector = ServiceBuilder::new()
+        // Nothing is done for a request that has no place, not even a look at its credential.
+        .layer(AdmitCalls(Arc::clone(&admission)))
         // A refused credential is told before method, media type and body are looked at.
         .layer(Authenticate(authenticate))
         .service(Connector(endpoint));
@@ -185,7 +192,9 @@ pub fn public(parts: EdgeParts) -> Router {
         };
         others = others.route(route.path, methods);
     }
-    let others = others.fallback(not_found);
+    let others = others
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(admission, admit_other));
     let service = Fork { connector, others };
     guarded(service, observe, authorities, origins)
 }

@@ -157,8 +157,16 @@ pub fn limited(exhausted: &Exhausted) -> String {
         }
         Tier::Address => format!("Too many refused credentials. Wait {wait}, then try again."),
         Tier::Registration => format!("Too many registrations. Wait {wait}, then try again."),
+        Tier::Messages => format!(
+            "This session sends too many messages that are no calls, or cannot be read. Wait {wait}, \
+             then go on."
+        ),
     }
 }
+
+/// Too many open subscriptions of all licenses.
+pub const STREAMS: &str = "The gateway holds as many subscriptions open as it can. Try again as \
+                           `Retry-After` says, or list tools now and then instead.";
 
 /// Too many open subscriptions of one license.
 pub fn subscriptions(most: u32) -> String {

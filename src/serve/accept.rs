@@ -12,13 +12,13 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Waits, connection};
+use super::{Waits, connection, descriptors};
 use crate::{
     clock::SharedClock,
     config::ListenConfig,
     http::{Peer, client_address::bucket},
     limit::BucketKey,
-    telemetry::metrics::Metrics,
+    telemetry::{metrics::Metrics, pressure::Level},
 };
 
 /// Pause after an accept that failed, as when file descriptors run out: never a spin.
@@ -31,19 +31,45 @@ pub struct Limits {
     from: DashMap<BucketKey, u32>,
     most_from: u32,
     trusted: Vec<IpNet>,
+    short: Short,
+}
+
+/// What a lack of memory means to a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Short {
+    /// New connections wait in the backlog.
+    Waits,
+    /// Nothing.
+    GoesOn,
 }
 
 impl Limits {
-    /// As configured.
-    pub fn of(listen: &ListenConfig) -> Self {
-        let most = usize::try_from(listen.max_connections).unwrap_or(usize::MAX);
+    /// So many from all clients, as configured from one.
+    pub fn public(listen: &ListenConfig, most: u32) -> Self {
         Self {
-            all: Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS))),
+            all: places(most),
             from: DashMap::new(),
             most_from: listen.max_connections_per_address.max(1),
             trusted: listen.trusted_proxies.clone(),
+            short: Short::Waits,
         }
     }
+
+    /// For the listener that must always answer.
+    pub fn admin() -> Self {
+        Self {
+            all: places(descriptors::ADMIN),
+            from: DashMap::new(),
+            most_from: descriptors::ADMIN,
+            trusted: Vec::new(),
+            short: Short::GoesOn,
+        }
+    }
+}
+
+fn places(most: u32) -> Arc<Semaphore> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
 /// What every connection of a listener shares.
@@ -97,6 +123,10 @@ impl Acceptor {
     ) {
         // The semaphore is never closed, so there is always a permit in the end.
         let permit = Arc::clone(&self.door.limits.all).acquire_owned().await.ok();
+        let pressure = &self.door.metrics.pressure;
+        while self.door.limits.short == Short::Waits && pressure.level() == Level::Critical {
+            tokio::time::sleep(PAUSE).await;
+        }
         (permit, self.listener.accept().await)
     }
 

@@ -1,6 +1,6 @@
 //! Both listeners, and what answers behind them, which can be exchanged while they listen.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ServeError, Waits,
     accept::{Acceptor, Door, Limits},
+    descriptors,
 };
 use crate::{
     clock::SharedClock, config::ListenConfig, gateway::Gateway, telemetry::metrics::Metrics,
@@ -37,6 +38,8 @@ impl Services {
 pub struct FrontParts<'a> {
     /// Where to listen, and how many are let in.
     pub listen: &'a ListenConfig,
+    /// Most requests at once, each of which may hold a connection to an upstream.
+    pub in_flight: NonZeroU32,
     /// What answers first.
     pub services: Services,
     /// Counts connections.
@@ -69,18 +72,21 @@ impl Front {
         let admin = bind(parts.listen.admin).await?;
         let (public_address, admin_address) = (address(&public)?, address(&admin)?);
         let [accepting, stopping, background] = std::array::from_fn(|_| CancellationToken::new());
-        let door = |service: Router, stopping: &CancellationToken| {
+        let door = |service: Router, limits: Limits, stopping: &CancellationToken| {
             Arc::new(Door {
                 service: ArcSwap::from_pointee(service),
-                limits: Limits::of(parts.listen),
+                limits,
                 stopping: stopping.clone(),
                 metrics: Arc::clone(&parts.metrics),
                 clock: Arc::clone(&parts.clock),
                 waits: parts.waits,
             })
         };
-        let public_door = door(parts.services.public, &stopping);
-        let admin_door = door(parts.services.admin, &background);
+        let most = descriptors::connections(parts.listen.max_connections, parts.in_flight);
+        let limits = Limits::public(parts.listen, most);
+        let public_door = door(parts.services.public, limits, &stopping);
+        // Whatever clients do, probes and scrapers have connections of their own.
+        let admin_door = door(parts.services.admin, Limits::admin(), &background);
         let connections = TaskTracker::new();
         let acceptors = [
             Acceptor {

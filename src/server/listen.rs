@@ -1,6 +1,12 @@
 //! `subscriptions/listen` (2026-07-28): an open stream that says when the caller's tools change.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -27,9 +33,27 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
-/// How many streams each license holds open.
+/// How many streams are open, and how many of each license.
 #[derive(Default)]
-pub struct Subscriptions(DashMap<LicenseId, u32>);
+pub struct Subscriptions {
+    all: AtomicU32,
+    by_license: DashMap<LicenseId, u32>,
+}
+
+/// Why there is no place for a stream.
+enum Full {
+    /// All licenses together hold as many as there may be.
+    All,
+    /// The license does.
+    License,
+}
+
+/// How many streams there may be.
+#[derive(Clone, Copy)]
+struct Most {
+    all: u32,
+    of_license: u32,
+}
 
 /// One stream's place, until dropped.
 struct Place {
@@ -42,16 +66,21 @@ impl Subscriptions {
     fn enter(
         self: &Arc<Self>,
         license: LicenseId,
-        most: u32,
+        most: Most,
         metrics: &Arc<Metrics>,
-    ) -> Option<Place> {
-        let mut held = self.0.entry(license).or_insert(0);
-        if *held >= most {
-            return None;
+    ) -> Result<Place, Full> {
+        let one_more = |all: u32| (all < most.all).then(|| all + 1);
+        let mut held = self.by_license.entry(license).or_insert(0);
+        if *held >= most.of_license {
+            return Err(Full::License);
+        }
+        let free = (self.all).fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        if free.is_err() {
+            return Err(Full::All);
         }
         *held += 1;
         metrics.subscriptions.inc();
-        Some(Place {
+        Ok(Place {
             metrics: Arc::clone(metrics),
             table: Arc::clone(self),
             license,
@@ -62,10 +91,12 @@ impl Subscriptions {
 impl Drop for Place {
     fn drop(&mut self) {
         self.metrics.subscriptions.dec();
-        if let Some(mut held) = self.table.0.get_mut(&self.license) {
+        let Subscriptions { all, by_license } = &*self.table;
+        all.fetch_sub(1, Ordering::AcqRel);
+        if let Some(mut held) = by_license.get_mut(&self.license) {
             *held = held.saturating_sub(1);
         }
-        self.table.0.remove_if(&self.license, |_, held| *held == 0);
+        by_license.remove_if(&self.license, |_, held| *held == 0);
     }
 }
 
@@ -96,16 +127,24 @@ impl McpServer {
         self.take_list(&serving, exchange)
             .await
             .map_err(|refusal| (revision, refusal))?;
-        let most = serving.subscriptions_per_license;
-        let place =
-            self.subscriptions
-                .enter(exchange.principal.license_id(), most, &self.parts.metrics);
-        let Some(place) = place else {
-            exchange
-                .record
-                .ended(Ending::Limited, Some("subscriptions"));
-            return Err((revision, Refusal::Subscriptions { most }));
+        let most = Most {
+            all: serving.max_streams,
+            of_license: serving.subscriptions_per_license,
         };
+        let license = exchange.principal.license_id();
+        let entered = self.subscriptions.enter(license, most, &self.parts.metrics);
+        let place = entered.map_err(|full| {
+            let (ending, word, refusal) = match full {
+                Full::All => (Ending::Failed, "streams", Refusal::Streams),
+                Full::License => {
+                    let most = most.of_license;
+                    let refusal = Refusal::Subscriptions { most };
+                    (Ending::Limited, "subscriptions", refusal)
+                }
+            };
+            exchange.record.ended(ending, Some(word));
+            (revision, refusal)
+        })?;
         let listener = Listener {
             id: id.clone(),
             tools,

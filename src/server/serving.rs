@@ -39,6 +39,8 @@ pub struct Serving {
     pub lists: Rate,
     /// Most open subscriptions of one license.
     pub subscriptions_per_license: u32,
+    /// Most open subscriptions of all licenses together.
+    pub max_streams: u32,
     /// Largest request body.
     pub max_request_bytes: usize,
 }

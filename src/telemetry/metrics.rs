@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{health::Health, record::Fields};
+use super::{health::Health, pressure::Pressure, record::Fields};
 use crate::names::{ToolName, UpstreamName};
 
 /// Seconds: half a millisecond to a minute.
@@ -59,6 +59,16 @@ pub struct Metrics {
     refusals: Family<RefusalLabels, Counter>,
     /// Connections held now.
     pub connections: Gauge,
+    /// Requests to the connector that are being answered now.
+    pub calls_in_flight: Gauge,
+    /// Requests to everything else that are being answered now.
+    pub others_in_flight: Gauge,
+    /// Bytes of memory in use, where there is a bound to compare them with.
+    pub memory_used: Gauge,
+    /// That bound; 0: none.
+    pub memory_most: Gauge,
+    /// How short of memory the process is.
+    pub pressure: Pressure,
     /// `subscriptions/listen` streams open now.
     pub subscriptions: Gauge,
     /// Calls that wait now for their people to connect an account.
@@ -103,6 +113,11 @@ impl Metrics {
             upstream_duration: histogram(),
             refusals: Family::default(),
             connections: Gauge::default(),
+            calls_in_flight: Gauge::default(),
+            others_in_flight: Gauge::default(),
+            memory_used: Gauge::default(),
+            memory_most: Gauge::default(),
+            pressure: Pressure::default(),
             subscriptions: Gauge::default(),
             calls_waiting: Gauge::default(),
             reloads: Counter::default(),
@@ -150,6 +165,27 @@ impl Metrics {
         registry.register("refusals", "Refusals by reason", self.refusals.clone());
         for (name, help, gauge) in [
             ("connections", "Connections held", &self.connections),
+            (
+                "calls_in_flight",
+                "Requests to the connector being answered",
+                &self.calls_in_flight,
+            ),
+            (
+                "others_in_flight",
+                "Other requests being answered",
+                &self.others_in_flight,
+            ),
+            (
+                "memory_used_bytes",
+                "Memory in use, where it has a bound",
+                &self.memory_used,
+            ),
+            ("memory_limit_bytes", "That bound, or 0", &self.memory_most),
+            (
+                "memory_pressure",
+                "1: new calls are refused; 2: new connections wait",
+                &self.pressure.gauge(),
+            ),
             ("subscriptions", "Open listen streams", &self.subscriptions),
             (
                 "calls_waiting",

@@ -158,9 +158,12 @@ fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
         | EdgeRefusal::CredentialRefused
         | EdgeRefusal::ScopeInsufficient => ("invalid_grant", "the license key was not accepted"),
         EdgeRefusal::TooManyFailures(_) => ("slow_down", "too many refused license keys"),
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed => {
-            ("temporarily_unavailable", "try again shortly")
-        }
+        EdgeRefusal::TooManyMessages(_) => ("slow_down", "too many messages"),
+        EdgeRefusal::StoreUnavailable
+        | EdgeRefusal::Overloaded
+        | EdgeRefusal::TooManyInFlight
+        | EdgeRefusal::MemoryShort
+        | EdgeRefusal::Sealed => ("temporarily_unavailable", "try again shortly"),
         EdgeRefusal::Internal => ("server_error", "internal error"),
         EdgeRefusal::MethodNotAllowed => ("invalid_request", "use POST"),
         EdgeRefusal::UnsupportedMediaType => (
@@ -189,10 +192,14 @@ fn at_the_edge(refusal: &EdgeRefusal) -> Response<Body> {
         EdgeRefusal::MethodNotAllowed => {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));
         }
-        EdgeRefusal::TooManyFailures(exhausted) => {
+        EdgeRefusal::TooManyFailures(exhausted) | EdgeRefusal::TooManyMessages(exhausted) => {
             headers.insert(RETRY_AFTER, exhausted.retry_after_seconds().into());
         }
-        EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed => {
+        EdgeRefusal::StoreUnavailable
+        | EdgeRefusal::Overloaded
+        | EdgeRefusal::TooManyInFlight
+        | EdgeRefusal::MemoryShort
+        | EdgeRefusal::Sealed => {
             headers.insert(RETRY_AFTER, SHORTLY.into());
         }
         EdgeRefusal::ScopeInsufficient

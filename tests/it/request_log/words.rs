@@ -24,7 +24,7 @@ const EXHAUSTED: Exhausted = Exhausted {
 /// The words of `error`, some more than once.
 pub(super) fn errors() -> Vec<&'static str> {
     // Written by the server itself: `server::listen`.
-    let mut words = vec!["subscriptions"];
+    let mut words = vec!["subscriptions", "streams"];
     words.extend(walk(EdgeRefusal::CredentialMissing, after_edge).map(|it| it.word()));
     words.extend(walk(OAuthError::Unavailable, after_oauth).map(OAuthError::code));
     words.extend(walk(PageRefusal::KeyInAddress, after_page).map(|it| it.word()));
@@ -78,7 +78,10 @@ fn after_edge(refusal: &EdgeRefusal) -> Option<EdgeRefusal> {
         E::BodyTooLarge => E::BodyTimeout,
         E::BodyTimeout => E::BodyBroken,
         E::BodyBroken => E::Overloaded,
-        E::Overloaded => E::Sealed,
+        E::Overloaded => E::TooManyInFlight,
+        E::TooManyInFlight => E::MemoryShort,
+        E::MemoryShort => E::TooManyMessages(EXHAUSTED),
+        E::TooManyMessages(_) => E::Sealed,
         E::Sealed => E::Internal,
         E::Internal => return None,
     })
