@@ -114,9 +114,14 @@ impl Operator {
 
     /// The same where core files of any size are allowed.
     pub(crate) async fn serve_with_cores(&self) -> Serving {
+        self.serve_after("ulimit -c unlimited 2>&-").await
+    }
+
+    /// The same after this line of a shell, whose limits it inherits.
+    pub(crate) async fn serve_after(&self, line: &str) -> Serving {
         let mut command = Command::new("/bin/sh");
-        let line = "ulimit -c unlimited 2>&-; exec \"$0\" serve";
-        command.args(["-c", line, env!("CARGO_BIN_EXE_wicketgate")]);
+        let line = format!("{line}; exec \"$0\" serve");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_wicketgate")]);
         Self::ready(self.spawn(command)).await
     }
 
@@ -239,6 +244,11 @@ impl Serving {
         let mut wire = wire::Wire::try_connect(self.admin).await?;
         wire.send(text.as_bytes()).await;
         wire.answer().await
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// `kill -9`: no destructor runs, nothing is given back.
