@@ -13,7 +13,7 @@ const BROKEN: [(&str, &str, &str); 30] = [
     ("limits:", "limits: [", ""),
     ("plans:", "plans: &a *a", ""),
     ("limits:", "\tlimits:", ""),
-    ("limits:", "limits: {}\nlimits:", "limits"),
+    ("limits:", "limits: {}\nlimits:", ""),
     ("limits:", "limitz:", "limitz"),
     (
         "session: 10000/min",
@@ -49,8 +49,8 @@ const BROKEN: [(&str, &str, &str); 30] = [
     ),
     (
         "plans:",
-        "plans:\n  bad: { tools: [\"up.none_such\"] }",
-        "plans.bad.tools",
+        "plans:\n  bad: { per_minute: 0 }",
+        "plans.bad.per_minute",
     ),
     (
         "plans:",

@@ -163,7 +163,7 @@ async fn misbehave(mut socket: TcpStream, fault: Fault) -> std::io::Result<()> {
 fn second(address: SocketAddr) -> String {
     format!(
         "  bad:\n    rest:\n      base_url: http://{address}\n      \
-         allow_special_use: [127.0.0.0/8]\n      limit: 10000/s\n      tools:\n        \
+         allow_special_use: [127.0.0.0/8]\n      limit: 10000/s\n      timeout: 1s\n      tools:\n        \
          - name: bad_read\n          description: Reads.\n          read_only: true\n          \
          request: {{ path: /v1 }}\n          \
          input: {{ type: object, additionalProperties: false }}\n"
@@ -175,6 +175,7 @@ fn impatient(setup: &mut Setup, address: SocketAddr) {
         "  session: 10000/min\n  call_timeout: {}s\n",
         DEADLINE.as_secs()
     );
+    setup.rest += "      timeout: 1s\n";
     setup.upstreams = second(address);
 }
 
