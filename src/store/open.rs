@@ -50,7 +50,16 @@ async fn open_file(path: &Path) -> Result<Db, StoreError> {
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .disable_statement_logging();
-    let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE);
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(PATIENCE)
+            // A disk without room ends a transaction inside SQLite, and the driver goes on thinking
+            // that it is in it: such a connection would refuse every further one. It is replaced.
+            .before_acquire(|connection, _| {
+                let sound = !connection.is_in_transaction();
+                Box::pin(std::future::ready(Ok(sound)))
+            })
+    };
     // First: it makes the file a WAL database, which readers then find.
     let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
     let writer = pool().max_connections(1).connect_with(writing);

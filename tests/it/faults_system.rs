@@ -281,7 +281,6 @@ async fn f_07_without_room_on_the_disk_what_needs_no_count_goes_on() {
     assert!(refused >= 1);
 
     room(&gateway, None);
-    println!("{}", gateway.stderr());
     let back = recovers(&tight).await;
     println!("with room again: counted calls answered after {back:?}, without a restart");
     assert!(gateway.alive());
