@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod credential;
 pub mod gate;
 pub mod kinds;
+pub mod quota_signal;
 pub mod request;
 pub mod rest;
 pub mod retry;
@@ -21,8 +22,8 @@ use serde_json::Value;
 
 pub use self::{
     answer::{Answer, AnswerContent, JsonKind},
-    credential::{CredentialUse, OpenedCredential},
-    gate::{Gate, GateRefusal, Observed},
+    credential::{CredentialUse, Holder, OpenedCredential},
+    gate::{Comer, Gate, GateRefusal, Observed},
     source::{Account, Minted, Source},
 };
 use crate::{
@@ -161,9 +162,11 @@ pub enum UpstreamError {
     /// It answered with a redirect, which is never followed.
     #[error("redirect {0}")]
     Redirect(u16),
-    /// It answered 429, or 503 with `Retry-After`.
-    #[error("limited by the upstream itself")]
+    /// It answered 429, 503 with `Retry-After`, or in another way that a quota is used up.
+    #[error("limited by the upstream itself with status {status}")]
     Limited {
+        /// With what status.
+        status: u16,
         /// How long it asked us to stay away, at most an hour.
         retry_after: Option<Duration>,
     },
@@ -232,10 +235,10 @@ impl UpstreamError {
     /// The HTTP status, when there was one.
     pub const fn status(self) -> Option<u16> {
         match self {
-            Self::Status(status) | Self::CredentialRefused(status) | Self::Redirect(status) => {
-                Some(status)
-            }
-            Self::Limited { .. } => Some(429),
+            Self::Status(status)
+            | Self::CredentialRefused(status)
+            | Self::Redirect(status)
+            | Self::Limited { status, .. } => Some(status),
             Self::Connect
             | Self::AddressRefused
             | Self::TimedOut(_)

@@ -3,6 +3,7 @@
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -50,7 +51,13 @@ impl Service<Call> for Dispatch {
                 let renewing = tokio::time::timeout_at(call.deadline, renewing);
                 match renewing.await {
                     // It counts for the upstream's rate as every further attempt does.
-                    Ok(Ok(Some(fresh))) if tool.bound.site.gate.spend_again() => {
+                    Ok(Ok(Some(fresh)))
+                        if tool
+                            .bound
+                            .site
+                            .gate
+                            .spend_again(Some(fresh.holder), Duration::ZERO) =>
+                    {
                         // The upstream did nothing but refuse: sending again repeats nothing.
                         let again = tool.bound.target.prepare(&call.arguments);
                         let again = again.map_err(CallError::UnsafeArgument)?;

@@ -8,7 +8,7 @@ use super::{
     Call, CallError, CallResult,
     policy::{Around, CallLayer},
 };
-use crate::upstream::Observed;
+use crate::upstream::{Comer, Observed};
 
 /// Waits a little for a slot; tells the gate how the call went.
 #[derive(Clone)]
@@ -19,9 +19,13 @@ impl Around for UpstreamSlot {
         let mut inner = inner.clone();
         Box::pin(async move {
             let site = Arc::clone(&call.tool()?.bound.site);
+            let comer = Comer {
+                license: call.principal.license_id(),
+                holder: call.credential.as_ref().map(|known| known.holder),
+            };
             let permit = site
                 .gate
-                .enter(call.deadline)
+                .enter(comer, call.deadline)
                 .await
                 .map_err(CallError::NoSlot)?;
             let result = inner.call(call).await;

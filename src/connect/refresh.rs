@@ -22,7 +22,7 @@ use crate::{
     secret::{SecretBytes, SecretString},
     store::{CredentialInfo, CredentialState, Lease},
     telemetry::metrics::Metrics,
-    upstream::OpenedCredential,
+    upstream::{Holder, OpenedCredential},
     vault::{GrantChange, GrantTokens, Held, Issuer, Material, NewGrant, Vault},
 };
 
@@ -351,6 +351,7 @@ fn in_memory(held: &Held, new: &NewGrant, now: Timestamp) -> Arc<Held> {
         Arc::new(OpenedCredential {
             secret: SecretBytes::new(access.expose().as_bytes().to_vec()),
             generation,
+            holder: Holder::Stored(held.info.id),
         })
     });
     Arc::new(Held {

@@ -199,6 +199,7 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
         CallError::NoSlot(refusal) => tool_error(Some(refusal.exhausted()), &text),
         CallError::Upstream(UpstreamError::Limited {
             retry_after: Some(retry_after),
+            ..
         }) => {
             let wait = Exhausted {
                 tier: crate::quota::Tier::Upstream,

@@ -233,7 +233,7 @@ fn upstream(tool: &str, error: UpstreamError) -> String {
             "The API behind {tool} has moved. The gateway does not follow redirects; its operator \
              must correct the address."
         ),
-        UpstreamError::Limited { retry_after } => match retry_after {
+        UpstreamError::Limited { retry_after, .. } => match retry_after {
             Some(retry_after) => format!(
                 "The API behind {tool} is limiting calls. Wait {}, then call again.",
                 seconds(&Exhausted {

@@ -11,17 +11,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{
     HeaderMap, StatusCode,
-    header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
 use serde_json::Value;
-use time::{PrimitiveDateTime, macros::format_description};
 
 use self::json::{KeepTree, Pointer};
-use super::UpstreamError;
-use crate::{
-    clock::Timestamp,
-    config::rest::{ResponseConfig, ResponseFormat},
-};
+use super::{UpstreamError, quota_signal::Signal};
+use crate::config::rest::{ResponseConfig, ResponseFormat};
 
 /// The longest that an upstream can send us away for.
 pub const LONGEST_PAUSE: Duration = Duration::from_hours(1);
@@ -171,47 +167,20 @@ impl AnswerRule {
     }
 }
 
-/// Lets 2xx through; says what every other status means.
-pub fn check_status(
-    status: StatusCode,
-    headers: &HeaderMap,
-    now: Timestamp,
-) -> Result<(), UpstreamError> {
-    let code = status.as_u16();
-    match code {
-        200..=299 => Ok(()),
-        300..=399 => Err(UpstreamError::Redirect(code)),
-        401 | 403 => Err(UpstreamError::CredentialRefused(code)),
-        429 => Err(UpstreamError::Limited {
-            retry_after: retry_after(headers, now),
-        }),
-        503 => Err(match retry_after(headers, now) {
-            None => UpstreamError::Status(code),
-            retry_after => UpstreamError::Limited { retry_after },
-        }),
-        _ => Err(UpstreamError::Status(code)),
+/// What a status that is no 2xx means, with what was said of limits.
+pub const fn failure(status: StatusCode, signal: Option<Signal>) -> UpstreamError {
+    let status = status.as_u16();
+    if let Some(Signal { retry_after, .. }) = signal {
+        return UpstreamError::Limited {
+            status,
+            retry_after,
+        };
     }
-}
-
-/// `Retry-After` (RFC 9110 section 10.2.3), between one second and [`LONGEST_PAUSE`].
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let span = if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
-        match (text.starts_with('-'), digits.parse()) {
-            (true, _) => Duration::ZERO,
-            (false, Ok(seconds)) => Duration::from_secs(seconds),
-            (false, Err(_)) => LONGEST_PAUSE,
-        }
-    } else {
-        let date = format_description!(
-            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-        );
-        let at = PrimitiveDateTime::parse(text, date).ok()?.assume_utc();
-        let at = at.unix_timestamp().saturating_mul(1_000);
-        Timestamp::from_millis(at).since(now)
-    };
-    Some(span.clamp(Duration::from_secs(1), LONGEST_PAUSE))
+    match status {
+        300..=399 => UpstreamError::Redirect(status),
+        401 | 403 => UpstreamError::CredentialRefused(status),
+        _ => UpstreamError::Status(status),
+    }
 }
 
 /// `application/json` or a type with the suffix `+json` (RFC 6839 section 3.1).

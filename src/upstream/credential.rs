@@ -29,6 +29,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     config::CredentialConfig,
+    ids::CredentialId,
     secret::{SecretBytes, SecretString},
 };
 
@@ -128,6 +129,7 @@ impl Kind {
         let opened = OpenedCredential {
             secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
             generation: 0,
+            holder: Holder::Configured,
         };
         if let Some(mint) = &self.mint {
             return mint
@@ -193,6 +195,18 @@ pub struct OpenedCredential {
     pub secret: SecretBytes,
     /// Rises with every change; 0 for one read from the configuration.
     pub generation: u64,
+    /// Whose it is.
+    pub holder: Holder,
+}
+
+/// Whose credential it is, whatever its secret is at the moment: what an upstream says of one is
+/// remembered by this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// Everybody's, by the configuration.
+    Configured,
+    /// That of the license or the operator who stored it.
+    Stored(CredentialId),
 }
 
 impl OpenedCredential {
@@ -201,6 +215,7 @@ impl OpenedCredential {
         Arc::new(Self {
             secret: SecretBytes::new(secret.expose().as_bytes().to_vec()),
             generation: 0,
+            holder: Holder::Configured,
         })
     }
 }

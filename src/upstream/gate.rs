@@ -1,29 +1,37 @@
-//! The upstream tier: rate, concurrency, queue, pause and circuit breaker of one upstream.
+//! The upstream tier: rate, concurrency, queue, pauses and circuit breaker of one upstream.
 //!
-//! Callers that must wait stand in one bounded queue, first come, first served. Only the one in
-//! front waits for a slot and for the rate, so those behind start one by one, never as a herd.
+//! Callers that must wait stand in one bounded line, round robin by license. Only the one in front
+//! waits for a slot and for the rate, so those behind start one by one, never as a herd.
+
+mod line;
+mod observed;
+mod pauses;
+mod state;
+mod waiter;
 
 use std::{
     num::NonZeroU32,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::{sync::Notify, time::Instant};
 
+pub use self::observed::Observed;
+use self::{
+    line::Room,
+    state::{State, Turn},
+    waiter::Waiter,
+};
 use super::{
-    Answer, UpstreamError,
     answer::LONGEST_PAUSE,
-    breaker::{Breaker, Outcome, Ticket},
+    breaker::{Outcome, Ticket},
+    credential::Holder,
+    quota_signal::{Concern, Signal},
 };
 use crate::{
     clock::SharedClock,
+    ids::LicenseId,
     quota::{Exhausted, Rate, Tier},
 };
 
@@ -87,43 +95,13 @@ impl GateRefusal {
     }
 }
 
-/// What an upstream did with a call.
+/// Who wants to call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Observed {
-    /// It answered, be it that we did not like the answer.
-    Answered,
-    /// It could not be reached, broke, was too slow, or answered 5xx.
-    Failed,
-    /// It asked us to stay away.
-    Limited(Option<Duration>),
-    /// Nothing can be said: the call ended for a reason of ours.
-    Cancelled,
-}
-
-impl Observed {
-    /// What a result says about the upstream.
-    pub const fn of(result: &Result<Answer, UpstreamError>) -> Self {
-        match result {
-            Ok(_) => Self::Answered,
-            Err(error) => match *error {
-                UpstreamError::Connect
-                | UpstreamError::TimedOut(_)
-                | UpstreamError::Broken
-                | UpstreamError::Status(500..) => Self::Failed,
-                UpstreamError::Limited { retry_after } => Self::Limited(retry_after),
-                UpstreamError::AddressRefused | UpstreamError::CredentialUnusable => {
-                    Self::Cancelled
-                }
-                UpstreamError::Status(_)
-                | UpstreamError::CredentialRefused(_)
-                | UpstreamError::Redirect(_)
-                | UpstreamError::TooLarge
-                | UpstreamError::Unusable(_)
-                | UpstreamError::OutputMismatch
-                | UpstreamError::CredentialEchoed => Self::Answered,
-            },
-        }
-    }
+pub struct Comer {
+    /// Whose turns are shared fairly.
+    pub license: LicenseId,
+    /// Whose credential the call goes with; none: it goes without.
+    pub holder: Option<Holder>,
 }
 
 /// The gate of one upstream. Clones share its state.
@@ -132,28 +110,8 @@ pub struct Gate(Arc<Inner>);
 
 struct Inner {
     limits: GateLimits,
-    /// Between two calls at full rate.
-    interval: Duration,
     clock: SharedClock,
-    /// Held by the caller in front of the queue.
-    front: Semaphore,
-    /// One permit for each call that may run.
-    slots: Semaphore,
-    waiting: AtomicU32,
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// When the next call would be due at an even pace (GCRA's theoretical arrival time).
-    due: Duration,
-    paused_until: Duration,
-    breaker: Breaker,
-}
-
-enum Turn {
-    Now(Ticket),
-    In(Duration),
 }
 
 /// A call under way. Dropped without [`Permit::finish`] it counts as cancelled.
@@ -161,18 +119,15 @@ enum Turn {
 pub struct Permit {
     inner: Arc<Inner>,
     ticket: Option<Ticket>,
+    /// By the monotonic clock.
+    started: Duration,
 }
 
 impl Gate {
     /// A gate with nothing used up.
     pub fn new(limits: GateLimits, clock: SharedClock) -> Self {
-        let slots = usize::try_from(limits.max_concurrent.get()).unwrap_or(Semaphore::MAX_PERMITS);
         Self(Arc::new(Inner {
-            interval: limits.rate.per / limits.rate.count.get(),
-            front: Semaphore::new(1),
-            slots: Semaphore::new(slots.min(Semaphore::MAX_PERMITS)),
-            waiting: AtomicU32::new(0),
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State::new(&limits)),
             limits,
             clock,
         }))
@@ -183,72 +138,40 @@ impl Gate {
         &self.0.limits
     }
 
-    /// Waits for a turn: at most `max_wait`, never past `deadline`. A free gate never yields.
-    pub async fn enter(&self, deadline: Instant) -> Result<Permit, GateRefusal> {
-        let inner = &self.0;
-        if inner.waiting.load(Ordering::Acquire) == 0
-            && let Ok(slot) = inner.slots.try_acquire()
-            && let Turn::Now(ticket) = inner.turn()?
-        {
-            slot.forget();
-            return Ok(Permit::new(inner, ticket));
+    /// Waits for a turn: at most `max_wait`, never past `deadline`. A free gate never yields, and who
+    /// would come too late by all that is known is refused at once.
+    pub async fn enter(&self, comer: Comer, deadline: Instant) -> Result<Permit, GateRefusal> {
+        match self.0.try_enter(comer, deadline)? {
+            Entry::Open(permit) => Ok(permit),
+            Entry::Closed(waiter, until) => waiter.wait(until).await,
         }
-        self.wait(deadline).await
     }
 
-    /// Takes one more call off the rate, for a second attempt, if that is possible at once.
-    pub fn spend_again(&self) -> bool {
+    /// Takes one more call off the rate, for another attempt in `after`, if that is possible at once
+    /// and nobody will be away by then.
+    pub fn spend_again(&self, holder: Option<Holder>, after: Duration) -> bool {
         let mut state = self.0.state();
         let now = self.0.clock.monotonic();
-        let free = now >= state.paused_until && state.breaker.check(now).is_ok();
-        free && self.0.take(&mut state, now).is_ok()
+        let free = now + after >= state.pauses.until(holder) && state.breaker.check(now).is_ok();
+        free && state.take(now).is_ok()
     }
 
-    async fn wait(&self, deadline: Instant) -> Result<Permit, GateRefusal> {
-        let inner = &self.0;
-        let max_queue = inner.limits.max_queue;
-        let ahead = inner.waiting.fetch_add(1, Ordering::AcqRel);
-        let _place = Place(&inner.waiting);
-        let by_rate = inner.wait_for_rate(ahead);
-        let now = Instant::now();
-        let until = deadline.min(now + inner.limits.max_wait);
-        if by_rate > until.saturating_duration_since(now) {
-            return Err(GateRefusal::Rate(by_rate));
-        }
-        if ahead >= max_queue {
-            return Err(GateRefusal::Queue(by_rate.max(SLOT_SOON)));
-        }
-        let turn = timeout_at(until, async {
-            let closed = |_| GateRefusal::Queue(SLOT_SOON);
-            let _front = inner.front.acquire().await.map_err(closed)?;
-            let slot = inner.slots.acquire().await.map_err(closed)?;
-            loop {
-                match inner.turn()? {
-                    Turn::Now(ticket) => {
-                        slot.forget();
-                        return Ok(Permit::new(inner, ticket));
-                    }
-                    Turn::In(span) => sleep(span).await,
-                }
-            }
-        });
-        match turn.await {
-            Ok(turn) => turn,
-            Err(_) => Err(match inner.wait_for_rate(0) {
-                Duration::ZERO => GateRefusal::Queue(SLOT_SOON),
-                span => GateRefusal::Rate(span),
-            }),
+    /// The upstream sent away whom `signal` says; `holder` is whose credential it was told with.
+    pub fn heed(&self, signal: Signal, holder: Option<Holder>) {
+        let span = signal.retry_after.unwrap_or(DEFAULT_PAUSE);
+        let mut state = self.0.state();
+        let now = self.0.clock.monotonic();
+        let until = now + span.min(LONGEST_PAUSE);
+        match (signal.concerns, holder) {
+            (Concern::Credential, Some(holder)) => state.pauses.one(holder, until, now),
+            (Concern::Credential, None) | (Concern::Upstream, _) => state.pauses.everybody(until),
         }
     }
 }
 
-/// A place in the queue.
-struct Place<'a>(&'a AtomicU32);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+enum Entry {
+    Open(Permit),
+    Closed(Waiter, Instant),
 }
 
 impl Inner {
@@ -257,49 +180,44 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much earlier than due a call may start: the burst but one.
-    fn slack(&self) -> Duration {
-        self.limits.rate.per.saturating_sub(self.interval)
-    }
-
-    /// Takes a call off the rate, or says how long until it can be.
-    fn take(&self, state: &mut State, now: Duration) -> Result<(), Duration> {
-        let wait = state.due.saturating_sub(now + self.slack());
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        state.due = state.due.max(now) + self.interval;
-        Ok(())
-    }
-
-    fn turn(&self) -> Result<Turn, GateRefusal> {
+    fn try_enter(self: &Arc<Self>, comer: Comer, deadline: Instant) -> Result<Entry, GateRefusal> {
         let mut state = self.state();
         let now = self.clock.monotonic();
-        let pause = state.paused_until.saturating_sub(now);
-        if !pause.is_zero() {
-            return Err(GateRefusal::Paused(pause));
+        state.check(now, comer.holder)?;
+        if state.line.is_empty()
+            && let Turn::Now(ticket) = state.turn(now, comer.holder)?
+        {
+            return Ok(Entry::Open(Permit::new(self, ticket, now)));
         }
-        state.breaker.check(now).map_err(GateRefusal::CircuitOpen)?;
-        if let Err(wait) = self.take(&mut state, now) {
-            return Ok(Turn::In(wait));
+        let arrived = Instant::now();
+        let until = deadline.min(arrived + self.limits.max_wait);
+        let patience = until.saturating_duration_since(arrived);
+        let (Room::Behind(ahead) | Room::Full(ahead)) = state.line.room(&comer.license);
+        let by_rate = state.wait_for_rate(now, ahead);
+        let by_slot = state.wait_for_slot(ahead);
+        if by_rate > patience {
+            return Err(GateRefusal::Rate(by_rate.max(by_slot)));
         }
-        let ticket = state.breaker.admit(now);
-        ticket.map(Turn::Now).map_err(GateRefusal::CircuitOpen)
-    }
-
-    /// How long the rate makes a caller wait with so many in front of it.
-    fn wait_for_rate(&self, ahead: u32) -> Duration {
-        let due = self.state().due;
-        let now = self.clock.monotonic();
-        (due + self.interval.saturating_mul(ahead)).saturating_sub(now + self.slack())
+        if by_slot > patience || matches!(state.line.room(&comer.license), Room::Full(_)) {
+            let wait = by_rate.max(by_slot);
+            return Err(GateRefusal::Queue(wait.max(SLOT_SOON)));
+        }
+        let bell = Arc::new(Notify::new());
+        let place = state.line.join(comer.license, Arc::clone(&bell));
+        drop(state);
+        Ok(Entry::Closed(
+            Waiter::new(Arc::clone(self), comer, place, bell),
+            until,
+        ))
     }
 }
 
 impl Permit {
-    fn new(inner: &Arc<Inner>, ticket: Ticket) -> Self {
+    fn new(inner: &Arc<Inner>, ticket: Ticket, started: Duration) -> Self {
         Self {
             inner: Arc::clone(inner),
             ticket: Some(ticket),
+            started,
         }
     }
 
@@ -315,17 +233,17 @@ impl Permit {
         let outcome = match observed {
             Observed::Answered => Outcome::Good,
             Observed::Failed => Outcome::Bad,
-            Observed::Limited(_) | Observed::Cancelled => Outcome::Unknown,
+            Observed::Limited | Observed::Cancelled => Outcome::Unknown,
         };
         let mut state = self.inner.state();
         let now = self.inner.clock.monotonic();
         state.breaker.settle(now, ticket, outcome);
-        if let Observed::Limited(span) = observed {
-            let span = span.unwrap_or(DEFAULT_PAUSE).min(LONGEST_PAUSE);
-            state.paused_until = state.paused_until.max(now + span);
-        }
+        state.ended(now.saturating_sub(self.started));
+        let bell = state.line.front().map(Arc::clone);
         drop(state);
-        self.inner.slots.add_permits(1);
+        if let Some(bell) = bell {
+            bell.notify_one();
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     Answer, Departure, OpenedCredential, Phase, Prepared, Preview, RequestFault, Site, Target,
     UpstreamError,
-    answer::{AnswerRule, check_status},
+    answer::{AnswerRule, failure},
+    quota_signal::{self, LONGEST_BODY, Signal},
     request::{BaseUrl, FilledRequest, Template},
     retry::{Again, RetryBudget, pause},
 };
@@ -19,11 +20,12 @@ use crate::{
     entropy::SharedEntropy,
 };
 
-/// The body of a failure is read up to here, unseen, so that its connection can be used again.
-const DRAINED: usize = 16 * 1024;
-
-/// Longest time that is worth it.
+/// The body of a failure is read so that its connection can be used again. Longest time that is worth
+/// it.
 const DRAIN: Duration = Duration::from_millis(50);
+
+/// Longest time to hear what it says of limits.
+const LISTEN: Duration = Duration::from_millis(250);
 
 /// What the tools of one API share.
 pub(super) struct Api {
@@ -119,7 +121,8 @@ impl Tool {
         deadline: Instant,
     ) -> Result<Answer, UpstreamError> {
         let api = &self.api;
-        api.budget.save();
+        api.budget.save(api.clock.monotonic());
+        let holder = credential.map(|credential| credential.holder);
         let mut attempts = 1;
         let mut arrived = None;
         loop {
@@ -139,7 +142,10 @@ impl Tool {
             let wait = copy.and_then(|copy| {
                 let wait = pause(failed.again, attempts, &*api.entropy)?;
                 let soon = Instant::now() + wait < deadline;
-                (soon && api.budget.spend() && api.site.gate.spend_again()).then_some((copy, wait))
+                let may = soon
+                    && api.budget.spend(api.clock.monotonic())
+                    && api.site.gate.spend_again(holder, wait);
+                may.then_some((copy, wait))
             });
             let Some((copy, wait)) = wait else {
                 // An attempt that may have arrived counts, whatever became of the later ones.
@@ -169,17 +175,24 @@ impl Tool {
             Err(_) => return Err(UpstreamError::TimedOut(Phase::FirstByte).into()),
         };
         let status = response.status();
-        let now = api.clock.now();
-        if let Err(error) = check_status(status, response.headers(), now) {
+        let holder = credential.map(|credential| credential.holder);
+        if !status.is_success() {
+            let signal = self.heard(response, deadline).await;
+            if let Some(signal) = signal {
+                api.site.gate.heed(signal, holder);
+            }
+            let error = failure(status, signal);
             let again = match (status.as_u16(), error) {
-                (503, UpstreamError::Limited { retry_after }) => {
+                (503, UpstreamError::Limited { retry_after, .. }) => {
                     retry_after.map_or(Again::Soon, Again::After)
                 }
                 (502..=504, _) => Again::Soon,
                 _ => Again::Never,
             };
-            drain(response, deadline).await;
             return Err(Failed { error, again });
+        }
+        if let Some(signal) = quota_signal::of_answer(response.headers(), api.clock.now()) {
+            api.site.gate.heed(signal, holder);
         }
         let declared = AnswerRule::check_head(response.headers())?;
         let body = read_body(response, api.cap, BODY_IDLE, deadline);
@@ -195,12 +208,19 @@ impl Tool {
             attempts,
         })
     }
-}
 
-async fn drain(response: EgressResponse, deadline: Instant) {
-    let until = deadline.min(Instant::now() + DRAIN);
-    // Whatever comes of it, the failure stands.
-    let _ = read_body(response, DRAINED, DRAIN, until).await;
+    /// Reads a failure to its end, and what it says of limits.
+    async fn heard(&self, response: EgressResponse, deadline: Instant) -> Option<Signal> {
+        let status = response.status();
+        let matters = quota_signal::may_be_in_body(status);
+        let headers = matters.then(|| response.headers().clone());
+        let longest = if matters { LISTEN } else { DRAIN };
+        let until = deadline.min(Instant::now() + longest);
+        // Whatever comes of it, the failure stands.
+        let body = read_body(response, LONGEST_BODY, longest, until).await;
+        let now = self.api.clock.now();
+        quota_signal::of_failure(status, &headers?, &body.unwrap_or_default(), now)
+    }
 }
 
 /// A failure before the head of an answer.

@@ -1,7 +1,7 @@
 //! When a call is tried again: only if that is harmless, soon, and not for everybody at once.
 
 use std::{
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,11 +16,14 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause, also when the upstream names one: a longer one is the caller's to wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What one more attempt costs, in calls.
-const PRICE: u32 = 10;
+/// The calls of so many seconds are what further attempts are a share of.
+const WINDOW: usize = 10;
 
-/// Most that is saved up, in calls.
-const MOST_SAVED: u32 = 100;
+/// One further attempt to so many calls.
+const SHARE: u32 = 10;
+
+/// In each window so many are allowed besides, for an upstream that is seldom called.
+const BESIDES: u32 = 10;
 
 /// May a failed attempt be followed by another?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,31 +61,54 @@ pub fn pause(again: Again, done: u32, entropy: &dyn Entropy) -> Option<Duration>
     Some(least + jittered)
 }
 
-/// Bounds the further attempts at one upstream to a tenth of its calls, after ten to begin with.
-#[derive(Debug)]
-pub struct RetryBudget(AtomicU32);
+/// Bounds the further attempts at one upstream in any ten seconds to a tenth of its calls in them, and
+/// ten besides.
+#[derive(Debug, Default)]
+pub struct RetryBudget(Mutex<[Second; WINDOW]>);
 
-impl Default for RetryBudget {
-    fn default() -> Self {
-        Self(AtomicU32::new(MOST_SAVED))
-    }
+#[derive(Debug, Default, Clone, Copy)]
+struct Second {
+    number: u64,
+    calls: u32,
+    retries: u32,
 }
 
 impl RetryBudget {
-    /// A call has begun.
-    pub fn save(&self) {
-        if self.0.load(Ordering::Relaxed) < MOST_SAVED {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
+    /// A call has begun; `now` is monotonic.
+    pub fn save(&self, now: Duration) {
+        self.with(now, |seconds, at| {
+            seconds[at].calls = seconds[at].calls.saturating_add(1);
+        });
     }
 
     /// Pays for one more attempt, if there is enough.
-    pub fn spend(&self) -> bool {
-        let paid = |saved: u32| saved.checked_sub(PRICE);
-        let spent = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, paid);
-        spent.is_ok()
+    pub fn spend(&self, now: Duration) -> bool {
+        self.with(now, |seconds, at| {
+            let oldest = (now.as_secs() + 1).saturating_sub(WINDOW as u64);
+            let recent = seconds.iter().filter(|second| second.number >= oldest);
+            let (calls, retries) = recent.fold((0_u32, 0_u32), |(calls, retries), second| {
+                (
+                    calls.saturating_add(second.calls),
+                    retries.saturating_add(second.retries),
+                )
+            });
+            let is_enough = retries < calls / SHARE + BESIDES;
+            seconds[at].retries += u32::from(is_enough);
+            is_enough
+        })
+    }
+
+    fn with<T>(&self, now: Duration, act: impl FnOnce(&mut [Second; WINDOW], usize) -> T) -> T {
+        let number = now.as_secs();
+        let at = usize::try_from(number % WINDOW as u64).unwrap_or(0);
+        let mut seconds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seconds[at].number != number {
+            seconds[at] = Second {
+                number,
+                ..Second::default()
+            };
+        }
+        act(&mut seconds, at)
     }
 }
 
@@ -114,14 +140,35 @@ mod tests {
     }
 
     #[test]
-    fn further_attempts_are_a_tenth_of_the_calls() {
+    fn further_attempts_are_a_tenth_of_the_calls_of_ten_seconds_and_ten() {
         let budget = RetryBudget::default();
-        while budget.spend() {}
-        let mut attempts = 0;
-        for _ in 0..1_000 {
-            budget.save();
-            attempts += u32::from(budget.spend());
+        let mut retries = Vec::new();
+        // An upstream that fails always: a hundred calls in each second, each wants another attempt.
+        for second in 0..60 {
+            let mut granted = 0;
+            for _ in 0..100 {
+                budget.save(Duration::from_secs(second));
+                granted += u32::from(budget.spend(Duration::from_secs(second)));
+            }
+            retries.push(granted);
+            let window = &retries[retries.len().saturating_sub(WINDOW)..];
+            let calls = 100 * u32::try_from(window.len()).unwrap();
+            assert!(window.iter().sum::<u32>() <= calls / SHARE + BESIDES);
         }
-        assert_eq!(attempts, 100);
+        let all: u32 = retries.iter().sum();
+        println!("60 s at 100 calls/s, all failing: 6000 calls, {all} further attempts");
+        assert!((540..=660).contains(&all), "{all}");
+    }
+
+    #[test]
+    fn what_was_not_used_is_not_saved_up_and_a_seldom_upstream_has_some() {
+        let budget = RetryBudget::default();
+        for _ in 0..10_000 {
+            budget.save(Duration::ZERO);
+        }
+        let later = Duration::from_secs(10);
+        budget.save(later);
+        let granted = (0..100).filter(|_| budget.spend(later)).count();
+        assert_eq!(granted, 10);
     }
 }

@@ -9,7 +9,7 @@ use super::VaultError;
 use crate::{
     secret::{SecretBytes, SecretString},
     store::CredentialInfo,
-    upstream::OpenedCredential,
+    upstream::{Holder, OpenedCredential},
 };
 
 /// An opened credential.
@@ -79,7 +79,11 @@ pub(super) fn encode(
 }
 
 /// The tokens of such a text.
-pub(super) fn decode(text: &SecretBytes, generation: u64) -> Result<GrantTokens, VaultError> {
+pub(super) fn decode(
+    text: &SecretBytes,
+    holder: Holder,
+    generation: u64,
+) -> Result<GrantTokens, VaultError> {
     let damaged = || VaultError::Damaged("grant");
     let mut rest = text.expose().as_slice();
     let mut take = || {
@@ -98,6 +102,7 @@ pub(super) fn decode(text: &SecretBytes, generation: u64) -> Result<GrantTokens,
             Arc::new(OpenedCredential {
                 secret: SecretBytes::new(access.to_vec()),
                 generation,
+                holder,
             })
         }),
         refresh: (!refresh.is_empty()).then(|| SecretString::new(refresh.to_owned())),
@@ -112,7 +117,7 @@ mod tests {
     #[test]
     fn tokens_come_back_and_damage_does_not() {
         let sealed = encode(Some(b"access"), Some(b"refresh"), Issuer([7; 16]));
-        let tokens = decode(&SecretBytes::new(sealed.to_vec()), 7).unwrap();
+        let tokens = decode(&SecretBytes::new(sealed.to_vec()), Holder::Configured, 7).unwrap();
         let access = tokens.access.unwrap();
         assert_eq!(
             (access.secret.expose().as_slice(), access.generation),
@@ -122,12 +127,20 @@ mod tests {
         assert_eq!(tokens.issuer, Issuer([7; 16]));
         let none = decode(
             &SecretBytes::new(encode(None, None, Issuer([0; 16])).to_vec()),
+            Holder::Configured,
             1,
         )
         .unwrap();
         assert!(none.access.is_none() && none.refresh.is_none());
         for cut in 0..sealed.len() {
-            assert!(decode(&SecretBytes::new(sealed[..cut].to_vec()), 1).is_err());
+            assert!(
+                decode(
+                    &SecretBytes::new(sealed[..cut].to_vec()),
+                    Holder::Configured,
+                    1
+                )
+                .is_err()
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     names::{Label, UpstreamName},
     secret::SecretBytes,
     store::{CredentialInfo, CredentialKind, CredentialRecord, StoreError, Tenant},
-    upstream::OpenedCredential,
+    upstream::{Holder, OpenedCredential},
 };
 
 /// How long an opened credential is.
@@ -155,8 +155,13 @@ impl Vault {
             CredentialKind::Static => Material::Static(Arc::new(OpenedCredential {
                 secret,
                 generation: info.generation,
+                holder: Holder::Stored(info.id),
             })),
-            CredentialKind::Grant => Material::Grant(grant::decode(&secret, info.generation)?),
+            CredentialKind::Grant => Material::Grant(grant::decode(
+                &secret,
+                Holder::Stored(info.id),
+                info.generation,
+            )?),
         };
         Ok(Held { info, material })
     }

@@ -13,6 +13,7 @@ use crate::{
         CredentialInfo, CredentialKind, CredentialRecord, CredentialState, Lease, Removal,
         RevocationRecord, Stamp, StoreError, Tenant,
     },
+    upstream::Holder,
 };
 
 /// How often a change is tried when others change the same credential.
@@ -249,7 +250,9 @@ impl Vault {
         &self,
         record: &RevocationRecord,
     ) -> Result<GrantTokens, VaultError> {
-        grant::decode(&self.revocation_text(record).await?, 0)
+        // It goes to its provider only, never to an API: nobody is named.
+        let text = self.revocation_text(record).await?;
+        grant::decode(&text, Holder::Configured, 0)
     }
 
     /// The same as it was sealed.

@@ -14,7 +14,7 @@ use crate::{
     entropy::Entropy,
     ids::CredentialId,
     secret::SecretBytes,
-    upstream::OpenedCredential,
+    upstream::{Holder, OpenedCredential},
 };
 
 /// How long a token is taken to be good when its answer does not say.
@@ -148,6 +148,10 @@ impl Flight {
             opened: Arc::new(OpenedCredential {
                 secret: SecretBytes::new(bought.access.expose().as_bytes().to_vec()),
                 generation,
+                holder: state
+                    .identity
+                    .credential
+                    .map_or(Holder::Configured, Holder::Stored),
             }),
             // 80 % of its life, give or take a tenth: replicas do not ask all at once.
             renew_at: asked + life.mul_f64(0.8).mul_f64(about_one(0.1, entropy)),

@@ -17,6 +17,7 @@ fn opened(secret: &str) -> OpenedCredential {
     OpenedCredential {
         secret: Secret::new(secret.as_bytes().to_vec()),
         generation: 1,
+        holder: Holder::Configured,
     }
 }
 

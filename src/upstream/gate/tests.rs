@@ -1,9 +1,16 @@
-use std::task::Poll;
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    task::Poll,
+};
 
 use futures_util::{future::poll_immediate, poll};
 
 use super::*;
-use crate::clock::{ManualClock, Timestamp};
+use crate::{
+    clock::{ManualClock, Timestamp},
+    ids::CredentialId,
+    upstream::UpstreamError,
+};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_millis(0)))
@@ -19,16 +26,30 @@ fn gate(rate: &str, max_concurrent: u32, max_queue: u32, clock: &Arc<ManualClock
     Gate::new(limits, clock.clone())
 }
 
+/// A caller of this license, whose credential is its own.
+fn of(number: u8) -> Comer {
+    Comer {
+        license: LicenseId::from_bytes([number; 16]),
+        holder: Some(Holder::Stored(CredentialId::from_bytes([number; 16]))),
+    }
+}
+
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(5)
 }
 
 /// Enters without waiting, or says why not.
 async fn enter(gate: &Gate) -> Result<Permit, GateRefusal> {
-    poll_immediate(gate.enter(soon()))
-        .await
-        .expect("a turn at once")
+    enter_as(gate, of(1)).await
 }
+
+async fn enter_as(gate: &Gate, comer: Comer) -> Result<Permit, GateRefusal> {
+    poll_immediate(gate.enter(comer, soon()))
+        .await
+        .expect("an answer at once")
+}
+
+mod fairness;
 
 #[tokio::test]
 async fn a_burst_passes_and_then_the_rate_holds() {
@@ -62,8 +83,8 @@ async fn waiters_come_in_turn_and_the_queue_is_bounded() {
     let clock = clock();
     let gate = gate("1000/s", 1, 2, &clock);
     let running = enter(&gate).await.unwrap();
-    let mut first = Box::pin(gate.enter(soon()));
-    let mut second = Box::pin(gate.enter(soon()));
+    let mut first = Box::pin(gate.enter(of(1), soon()));
+    let mut second = Box::pin(gate.enter(of(2), soon()));
     assert!(poll!(&mut first).is_pending());
     assert!(poll!(&mut second).is_pending());
     let refusal = enter(&gate).await.err();
@@ -83,10 +104,12 @@ async fn a_waiter_that_gives_up_leaves_the_queue() {
     let clock = clock();
     let gate = gate("1000/s", 1, 1, &clock);
     let running = enter(&gate).await.unwrap();
-    let mut waiter = Box::pin(gate.enter(soon()));
+    let mut waiter = Box::pin(gate.enter(of(1), soon()));
     assert!(poll!(&mut waiter).is_pending());
     drop(waiter);
-    let late = gate.enter(Instant::now() + Duration::from_millis(20)).await;
+    let late = gate
+        .enter(of(1), Instant::now() + Duration::from_millis(20))
+        .await;
     assert_eq!(late.err(), Some(GateRefusal::Queue(SLOT_SOON)));
     drop(running);
     assert!(enter(&gate).await.is_ok());
@@ -99,7 +122,9 @@ async fn waiters_for_the_rate_are_spaced() {
     for _ in 0..100 {
         enter(&gate).await.unwrap().finish(Observed::Answered);
     }
-    let mut waiters: Vec<_> = (0..3).map(|_| Box::pin(gate.enter(soon()))).collect();
+    let mut waiters: Vec<_> = (0..3)
+        .map(|_| Box::pin(gate.enter(of(1), soon())))
+        .collect();
     for waiter in &mut waiters {
         assert!(poll!(waiter).is_pending());
     }
@@ -117,7 +142,7 @@ async fn r_17_the_bulkhead_holds_under_load() {
     let calls = (0..400).map(|_| {
         let (gate, running, peak) = (gate.clone(), Arc::clone(&running), Arc::clone(&peak));
         tokio::spawn(async move {
-            let permit = gate.enter(soon()).await.unwrap();
+            let permit = gate.enter(of(1), soon()).await.unwrap();
             peak.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             running.fetch_sub(1, Ordering::SeqCst);
@@ -128,8 +153,9 @@ async fn r_17_the_bulkhead_holds_under_load() {
         call.await.unwrap();
     }
     assert!((1..=4).contains(&peak.load(Ordering::SeqCst)));
-    assert_eq!(gate.0.waiting.load(Ordering::SeqCst), 0);
-    assert_eq!(gate.0.slots.available_permits(), 4);
+    let state = gate.0.state();
+    assert!(state.line.is_empty());
+    assert_eq!(state.wait_for_slot(3), Duration::ZERO, "all slots are free");
 }
 
 #[tokio::test]
@@ -137,12 +163,17 @@ async fn r_16_the_upstreams_own_limit_pauses_the_gate() {
     let clock = clock();
     let gate = gate("1000/s", 32, 8, &clock);
     let pause = async |span: Option<u64>| {
-        let permit = enter(&gate).await.unwrap();
-        permit.finish(Observed::Limited(span.map(Duration::from_secs)));
-        let Some(GateRefusal::Paused(left)) = enter(&gate).await.err() else {
+        enter(&gate).await.unwrap().finish(Observed::Limited);
+        let signal = Signal {
+            concerns: Concern::Upstream,
+            retry_after: span.map(Duration::from_secs),
+        };
+        gate.heed(signal, of(1).holder);
+        let Some(GateRefusal::Paused(left)) = enter_as(&gate, of(2)).await.err() else {
             panic!("a pause expected");
         };
-        assert!(!gate.spend_again());
+        assert!(!gate.spend_again(None, left - Duration::from_millis(1)));
+        assert!(gate.spend_again(None, left));
         clock.advance(left);
         left.as_secs()
     };
@@ -150,6 +181,25 @@ async fn r_16_the_upstreams_own_limit_pauses_the_gate() {
     assert_eq!(pause(None).await, 1);
     assert_eq!(pause(Some(999_999)).await, 3_600);
     assert!(enter(&gate).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_pause_of_one_credential_slows_nobody_else() {
+    let clock = clock();
+    let gate = gate("1000/s", 32, 8, &clock);
+    let signal = Signal {
+        concerns: Concern::Credential,
+        retry_after: Some(Duration::from_secs(9)),
+    };
+    gate.heed(signal, of(1).holder);
+    let told = enter_as(&gate, of(1)).await.err();
+    assert_eq!(told, Some(GateRefusal::Paused(Duration::from_secs(9))));
+    assert!(enter_as(&gate, of(2)).await.is_ok());
+    gate.heed(signal, None);
+    assert!(
+        enter_as(&gate, of(2)).await.is_err(),
+        "without one, it concerns all"
+    );
 }
 
 #[tokio::test]

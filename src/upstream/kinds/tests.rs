@@ -4,6 +4,8 @@ use super::*;
 use crate::{
     clock::{ManualClock, Timestamp},
     entropy::SeededEntropy,
+    ids::LicenseId,
+    upstream::Comer,
 };
 
 fn parts(previous: Option<Arc<Site>>) -> KindParts<'static> {
@@ -90,12 +92,16 @@ async fn a_reload_keeps_the_gate_while_its_limits_stay() {
     let once = json!({ "limit": "1/h" });
     let first = bound(&rest("https://a.test/", &once), None).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
-    drop(first[0].site.gate.enter(deadline).await.unwrap());
+    let comer = Comer {
+        license: LicenseId::from_bytes([1; 16]),
+        holder: None,
+    };
+    drop(first[0].site.gate.enter(comer, deadline).await.unwrap());
 
     let same = bound(&rest("https://b.test/", &once), Some(first[0].site.clone())).unwrap();
-    assert!(same[0].site.gate.enter(deadline).await.is_err());
+    assert!(same[0].site.gate.enter(comer, deadline).await.is_err());
 
     let other = rest("https://a.test/", &json!({ "limit": "2/h" }));
     let other = bound(&other, Some(first[0].site.clone())).unwrap();
-    assert!(other[0].site.gate.enter(deadline).await.is_ok());
+    assert!(other[0].site.gate.enter(comer, deadline).await.is_ok());
 }

@@ -17,11 +17,13 @@ use crate::{
     entropy::SeededEntropy,
     secret::Secret,
     upstream::{
-        AnswerContent, BoundTool,
+        AnswerContent, BoundTool, Holder,
         answer::JsonKind,
         kinds::{KindParts, bind},
     },
 };
+
+mod limits;
 
 const SECRET: &str = "CANARY-credential/1";
 
@@ -142,6 +144,7 @@ async fn call(tool: &BoundTool) -> Result<Answer, UpstreamError> {
     let opened = OpenedCredential {
         secret: Secret::new(SECRET.as_bytes().to_vec()),
         generation: 0,
+        holder: Holder::Configured,
     };
     let prepared = tool.target.prepare(&json!({ "q": "a&b" })).unwrap();
     let deadline = Instant::now() + Duration::from_secs(2);
@@ -226,6 +229,7 @@ async fn r_08_the_deadline_of_the_call_holds() {
     let opened = OpenedCredential {
         secret: Secret::new(b"secret".to_vec()),
         generation: 0,
+        holder: Holder::Configured,
     };
     let prepared = tool.target.prepare(&json!({})).unwrap();
     let deadline = Instant::now() + Duration::from_millis(40);
@@ -318,9 +322,23 @@ async fn harmless_calls_are_tried_again_and_others_are_not() {
 async fn r_16_a_long_retry_after_is_passed_on() {
     let error = error_of(answer("503 Busy", &[("retry-after", "99999999")], "")).await;
     let retry_after = Some(Duration::from_hours(1));
-    assert_eq!(error, UpstreamError::Limited { retry_after });
+    let status = 503;
+    assert_eq!(
+        error,
+        UpstreamError::Limited {
+            status,
+            retry_after
+        }
+    );
     let error = error_of(answer("429 Slow", &[], "")).await;
-    assert_eq!(error, UpstreamError::Limited { retry_after: None });
+    let (status, retry_after) = (429, None);
+    assert_eq!(
+        error,
+        UpstreamError::Limited {
+            status,
+            retry_after
+        }
+    );
 }
 
 #[tokio::test]

@@ -206,7 +206,10 @@ fn after_upstream(error: &UpstreamError) -> Option<UpstreamError> {
         U::Broken => U::Status(500),
         U::Status(_) => U::CredentialRefused(401),
         U::CredentialRefused(_) => U::Redirect(301),
-        U::Redirect(_) => U::Limited { retry_after: None },
+        U::Redirect(_) => U::Limited {
+            status: 429,
+            retry_after: None,
+        },
         U::Limited { .. } => U::TooLarge,
         U::TooLarge => U::Unusable(""),
         U::Unusable(_) => U::OutputMismatch,
