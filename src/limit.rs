@@ -4,16 +4,20 @@ pub mod claim;
 pub mod local;
 pub mod redis;
 pub mod replicas;
+pub mod shares;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+
+use crate::names::UpstreamName;
 
 pub use self::{
     claim::{AtOnce, Bucket, BucketKey, Claim, LimitError, Place, Standing},
     local::LocalLimiter,
     redis::RedisLimiter,
     replicas::Replicas,
+    shares::Shares,
 };
 
 /// Where the windows are kept. A closed set, so an enum: the compiler names every place that a
@@ -53,6 +57,14 @@ impl Limiter {
                 let shared = Arc::clone(shared);
                 Taking::Asking(Box::pin(async move { shared.take(claim).await }))
             }
+        }
+    }
+
+    /// What one more gate of this upstream shares with other processes; none: nothing.
+    pub fn shares_of(&self, upstream: &UpstreamName) -> Option<Shares> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(shared) => Some(shared.shares_of(upstream)),
         }
     }
 

@@ -34,6 +34,7 @@ pub fn tools(
         clock: Arc::clone(&desk.clock),
         entropy: Arc::clone(&desk.entropy),
         previous: None,
+        limiter: None,
         compile_output: &compile_output,
     };
     bind(name, upstream, &parts)

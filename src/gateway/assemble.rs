@@ -98,6 +98,7 @@ pub(super) fn serving(
             clock: Arc::clone(shared.clock),
             entropy: Arc::clone(shared.entropy),
             previous: sites.get(name).map(|site| Arc::clone(site)),
+            limiter: Some(shared.limiter),
             compile_output: &compile_output,
         };
         let tools = bind(name, upstream, &parts).map_err(|fault| BuildError::Upstream {

@@ -21,12 +21,14 @@ use super::{
     claim::{Bucket, BucketKey, Claim, LimitError, Place, Standing},
     local::{LocalLimiter, PLACE_SOON},
     replicas::Replicas,
+    shares::Shares,
 };
 use crate::{
     clock::SharedClock,
     config::WhenAway,
     crypto::LimitKey,
     entropy::Entropy,
+    names::UpstreamName,
     quota::{Exhausted, Rate, Tier, WindowLevel},
     telemetry::metrics::Metrics,
 };
@@ -88,6 +90,18 @@ impl RedisLimiter {
     /// The windows of this process alone.
     pub(super) const fn here(&self) -> &LocalLimiter {
         &self.local
+    }
+
+    /// What one more gate of this upstream asks for.
+    pub fn shares_of(&self, upstream: &UpstreamName) -> Shares {
+        let digest = self.digest(upstream.as_str().as_bytes());
+        let name = self.count.fetch_add(1, Ordering::Relaxed);
+        Shares::new(
+            Arc::clone(&self.parts.line),
+            self.parts.replicas.clone(),
+            format!("{{wg:up:{digest}}}"),
+            format!("{:016x}{name:x}", self.process),
+        )
     }
 
     /// Takes what is claimed: one question.
@@ -214,12 +228,12 @@ impl std::fmt::Debug for RedisLimiter {
 }
 
 /// Microseconds between two at an even pace, rounded up: never more than the rate.
-fn interval(rate: Rate) -> u64 {
+pub(super) fn interval(rate: Rate) -> u64 {
     micros(rate.per)
         .div_ceil(u64::from(rate.count.get()))
         .max(1)
 }
 
-fn micros(span: Duration) -> u64 {
+pub(super) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }

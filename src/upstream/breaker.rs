@@ -103,6 +103,15 @@ impl Breaker {
         })
     }
 
+    /// Most others leave the upstream alone: unless it did well here lately, the next call alone is
+    /// to find out.
+    pub fn doubt(&mut self, now: Duration) {
+        if self.state == State::Closed && self.recent(now).0 == 0 {
+            let span = FIRST_SPAN;
+            self.change(State::Open { until: now, span });
+        }
+    }
+
     /// Takes the outcome of an admitted call.
     pub fn settle(&mut self, now: Duration, ticket: Ticket, outcome: Outcome) {
         if ticket.era != self.era {
@@ -112,6 +121,7 @@ impl Breaker {
             (State::HalfOpen { span }, Kind::Probe) => match outcome {
                 Outcome::Good => {
                     self.window = [Bucket::default(); BUCKETS];
+                    self.count(now, outcome);
                     self.change(State::Closed);
                 }
                 Outcome::Bad => self.open(now, (span * 2).min(LONGEST_SPAN)),
@@ -156,12 +166,17 @@ impl Breaker {
     }
 
     fn mostly_fails(&self, now: Duration) -> bool {
+        let (good, bad) = self.recent(now);
+        good + bad >= FEWEST && bad >= good
+    }
+
+    /// Good and bad calls of the window.
+    fn recent(&self, now: Duration) -> (u32, u32) {
         let oldest = number_of(now).saturating_sub(BUCKETS as u64 - 1);
         let recent = self.window.iter().filter(|bucket| bucket.number >= oldest);
-        let (good, bad) = recent.fold((0, 0), |(good, bad), bucket| {
+        recent.fold((0, 0), |(good, bad), bucket| {
             (good + bucket.good, bad + bucket.bad)
-        });
-        good + bad >= FEWEST && bad >= good
+        })
     }
 }
 
@@ -250,6 +265,23 @@ mod tests {
         let probe = breaker.admit(at(10)).unwrap();
         breaker.settle(at(10), probe, Outcome::Unknown);
         assert!(breaker.admit(at(10)).is_ok());
+    }
+
+    #[test]
+    fn others_word_makes_one_call_the_probe_unless_it_did_well_here() {
+        let mut breaker = Breaker::default();
+        breaker.doubt(at(1));
+        let probe = breaker.admit(at(1)).unwrap();
+        assert!(breaker.admit(at(1)).is_err(), "one, not a herd");
+        breaker.doubt(at(1));
+        breaker.settle(at(2), probe, Outcome::Good);
+        breaker.doubt(at(3));
+        assert_eq!(breaker.check(at(3)), Ok(()));
+        call(&mut breaker, 3, Outcome::Good);
+        breaker.doubt(at(40));
+        let probe = breaker.admit(at(40)).unwrap();
+        breaker.settle(at(40), probe, Outcome::Bad);
+        assert_eq!(breaker.check(at(40)), Err(at(20)));
     }
 
     #[test]

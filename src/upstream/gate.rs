@@ -6,6 +6,8 @@
 mod line;
 mod observed;
 mod pauses;
+mod pool;
+mod sharing;
 mod state;
 mod waiter;
 
@@ -164,7 +166,12 @@ impl Gate {
         let until = now + span.min(LONGEST_PAUSE);
         match (signal.concerns, holder) {
             (Concern::Credential, Some(holder)) => state.pauses.one(holder, until, now),
-            (Concern::Credential, None) | (Concern::Upstream, _) => state.pauses.everybody(until),
+            (Concern::Credential, None) | (Concern::Upstream, _) => {
+                state.pauses.everybody(until);
+                if let Some(pool) = &mut state.pool {
+                    pool.sent_away(until.saturating_sub(now));
+                }
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     config::{RestConfig, ToolConfig, UpstreamConfig, rest::ResponseFormat},
     egress::{EgressClient, EgressProfile, EgressSetupError, Scheme},
     entropy::SharedEntropy,
+    limit::Limiter,
     names::{ToolName, UpstreamName},
     quota::Rate,
     secret::SecretString,
@@ -44,6 +45,8 @@ pub struct KindParts<'a> {
     pub client_secret: Option<&'a SecretString>,
     /// The header that the provider of connected accounts has its tokens sent in.
     pub provider_header: Option<&'a str>,
+    /// Where limits of processes that share an upstream are; none where nothing will be sent.
+    pub limiter: Option<&'a Limiter>,
     /// Makes checks of `output` schemas.
     pub compile_output: OutputCompiler<'a>,
 }
@@ -142,7 +145,7 @@ fn bind_rest(
         .map_err(|_| BindFault::AddressRefused)?;
     let site = Arc::new(Site {
         name: name.clone(),
-        gate: gate_for(config, parts),
+        gate: gate_for(name, config, parts),
         title: title.to_owned(),
         credential: kind.as_ref().map(Kind::usage),
         source: Source::of(
@@ -193,7 +196,7 @@ fn seller(mint: &dyn Mint, config: &RestConfig) -> Result<EgressClient, BindFaul
     Ok(client)
 }
 
-fn gate_for(config: &RestConfig, parts: &KindParts<'_>) -> Gate {
+fn gate_for(name: &UpstreamName, config: &RestConfig, parts: &KindParts<'_>) -> Gate {
     let max_queue = config.max_queue.map_or(
         config.max_concurrent.get().saturating_mul(2),
         NonZeroU32::get,
@@ -209,7 +212,13 @@ fn gate_for(config: &RestConfig, parts: &KindParts<'_>) -> Gate {
     };
     match &parts.previous {
         Some(site) if *site.gate.limits() == limits => site.gate.clone(),
-        _ => Gate::new(limits, parts.clock.clone()),
+        _ => {
+            let gate = Gate::new(limits, parts.clock.clone());
+            match parts.limiter.and_then(|limiter| limiter.shares_of(name)) {
+                Some(shares) => gate.shared(shares),
+                None => gate,
+            }
+        }
     }
 }
 

@@ -91,11 +91,8 @@ pub fn of_failure(
         body if body.len() > LONGEST_BODY => None,
         body => serde_json::from_slice::<Value>(body).ok(),
     };
-    let body = body.as_ref().map(|body| match body {
-        // A stream of answers that failed is an array of one error.
-        Value::Array(all) => all.first().unwrap_or(body),
-        body => body,
-    });
+    // A stream of answers that failed is an array of one error.
+    let body = body.as_ref().map(|body| body.get(0).unwrap_or(body));
     let heard = Heard {
         status,
         headers,

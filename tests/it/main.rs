@@ -93,3 +93,4 @@ mod subscriptions;
 mod support;
 mod tenant_cases;
 mod tenant_matrix;
+mod upstream_shares;

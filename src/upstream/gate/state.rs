@@ -4,7 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 
-use super::{GateLimits, GateRefusal, line::Line, pauses::Pauses};
+use super::{
+    GateLimits, GateRefusal,
+    line::Line,
+    pauses::Pauses,
+    pool::{Load, Mode, Pool},
+};
 use crate::{
     ids::LicenseId,
     upstream::{
@@ -19,10 +24,10 @@ const NEWEST: u32 = 8;
 /// One lock holds it all.
 pub(super) struct State {
     max_concurrent: u32,
+    /// The burst takes so long at an even pace.
+    per: Duration,
     /// Between two calls at full rate.
     interval: Duration,
-    /// How much earlier than due a call may start: the burst but one.
-    slack: Duration,
     /// When the next call would be due at an even pace (GCRA's theoretical arrival time).
     due: Duration,
     running: u32,
@@ -31,6 +36,8 @@ pub(super) struct State {
     pub(super) line: Line<LicenseId, Arc<Notify>>,
     pub(super) pauses: Pauses,
     pub(super) breaker: Breaker,
+    /// What other processes leave to this one; none: the limits are its own.
+    pub(super) pool: Option<Pool>,
 }
 
 /// May a call start?
@@ -48,14 +55,15 @@ impl State {
         let interval = limits.rate.per / limits.rate.count.get();
         Self {
             max_concurrent: limits.max_concurrent.get(),
+            per: limits.rate.per,
             interval,
-            slack: limits.rate.per.saturating_sub(interval),
             due: Duration::ZERO,
             running: 0,
             usual: None,
             line: Line::new(limits.max_queue),
             pauses: Pauses::default(),
             breaker: Breaker::default(),
+            pool: None,
         }
     }
 
@@ -75,39 +83,105 @@ impl State {
         holder: Option<Holder>,
     ) -> Result<Turn, GateRefusal> {
         self.check(now, holder)?;
-        if self.running >= self.max_concurrent {
+        if self.running >= self.most_here(now) {
+            if let Some(pool) = &mut self.pool {
+                pool.want();
+            }
             return Ok(Turn::NoSlot);
         }
-        if let Err(wait) = self.take(now) {
-            return Ok(Turn::In(wait));
+        match self.take(now) {
+            Ok(()) => {}
+            // By what was lent: an answer on its way tells.
+            Err(wait) if wait.is_zero() => return Ok(Turn::NoSlot),
+            Err(wait) => return Ok(Turn::In(wait)),
         }
         let ticket = self.breaker.admit(now).map_err(GateRefusal::CircuitOpen)?;
         self.running += 1;
+        let used = self.running.saturating_add(self.line.waiting());
+        if let Some(pool) = &mut self.pool {
+            pool.used(now, used);
+        }
         Ok(Turn::Now(ticket))
     }
 
-    /// Takes a call off the rate, or says how long until it can be.
+    /// Takes a call off the rate, or says how long until it can be; zero: nobody knows, and an answer
+    /// will tell.
     pub(super) fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        let wait = self.due.saturating_sub(now + self.slack);
+        let interval = match &mut self.pool {
+            None => self.interval,
+            Some(pool) => match pool.mode(now) {
+                Mode::Alone(processes) => self.interval * processes,
+                Mode::Shared if pool.spend(now) => {
+                    // What was made by what was lent counts when Redis goes away.
+                    let due = self.due.max(now) + self.interval * pool.processes();
+                    self.due = due.min(now + self.per.max(self.interval));
+                    return Ok(());
+                }
+                Mode::Shared | Mode::Unknown => {
+                    pool.want();
+                    return Err(Duration::ZERO);
+                }
+            },
+        };
+        let wait = self.due.saturating_sub(now + self.slack(interval));
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.due = self.due.max(now) + self.interval;
+        self.due = self.due.max(now) + interval;
         Ok(())
+    }
+
+    /// How much earlier than due a call may start: the burst but one.
+    const fn slack(&self, interval: Duration) -> Duration {
+        self.per.saturating_sub(interval)
+    }
+
+    /// Most that may run here.
+    fn most_here(&self, now: Duration) -> u32 {
+        match &self.pool {
+            None => self.max_concurrent,
+            Some(pool) => match pool.mode(now) {
+                Mode::Shared => pool.slots(),
+                Mode::Alone(processes) => (self.max_concurrent / processes).max(1),
+                Mode::Unknown => 0,
+            },
+        }
+    }
+
+    /// What goes on.
+    pub(super) fn load(&self, now: Duration) -> Load {
+        Load {
+            running: self.running,
+            waiting: self.line.waiting(),
+            open: self.breaker.check(now).is_err(),
+        }
     }
 
     /// A call ended that held its slot for so long.
     pub(super) fn ended(&mut self, held: Duration) {
         self.running = self.running.saturating_sub(1);
-        self.usual = Some(
-            self.usual
-                .map_or(held, |usual| usual - usual / NEWEST + held / NEWEST),
-        );
+        if let Some(pool) = &mut self.pool {
+            pool.ended();
+        }
+        self.usual = Some(self.usual.map_or(held, |usual| {
+            usual.saturating_sub(usual / NEWEST) + held / NEWEST
+        }));
     }
 
     /// How long the rate makes a caller wait with so many in front of it.
     pub(super) fn wait_for_rate(&self, now: Duration, ahead: u32) -> Duration {
-        (self.due + self.interval.saturating_mul(ahead)).saturating_sub(now + self.slack)
+        let Some(pool) = &self.pool else {
+            let due = self.due + self.interval.saturating_mul(ahead);
+            return due.saturating_sub(now + self.slack(self.interval));
+        };
+        match pool.mode(now) {
+            Mode::Alone(processes) => {
+                let interval = self.interval * processes;
+                let due = self.due + interval.saturating_mul(ahead);
+                due.saturating_sub(now + self.slack(interval))
+            }
+            Mode::Shared | Mode::Unknown => pool.wait_for_call(now, ahead, self.interval),
+        }
     }
 
     /// How long it takes, by what is usual, until there is a slot for a caller with so many in front

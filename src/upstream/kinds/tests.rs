@@ -16,6 +16,7 @@ fn parts(previous: Option<Arc<Site>>) -> KindParts<'static> {
         clock: Arc::new(ManualClock::new(Timestamp::from_millis(0))),
         entropy: Arc::new(SeededEntropy::new(1)),
         previous,
+        limiter: None,
         compile_output: &|_| Err("no schema here".into()),
     }
 }

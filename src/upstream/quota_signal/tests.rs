@@ -31,7 +31,10 @@ fn failure(status: u16, fields: &[(&str, &str)], body: &Value) -> Said {
     said(of_failure(status, &headers(fields), body.as_bytes(), NOW))
 }
 
-fn check(cases: &[(u16, &[(&str, &str)], Value, Said)]) {
+/// Status, header fields, body, and what is to be heard.
+type Case<'a> = (u16, &'a [(&'a str, &'a str)], Value, Said);
+
+fn check(cases: &[Case<'_>]) {
     for (status, fields, body, expected) in cases {
         let found = failure(*status, fields, body);
         assert_eq!(found, *expected, "{status} {fields:?} {body}");

@@ -133,6 +133,7 @@ fn bound(port: u16, more: &Value) -> BoundTool {
         clock: Arc::new(ManualClock::new(Timestamp::from_millis(0))),
         entropy: Arc::new(SeededEntropy::new(1)),
         previous: None,
+        limiter: None,
         compile_output: &|_| Ok(Arc::new(|value| value["ok"] == true)),
     };
     let config = serde_json::from_value(config).unwrap();

@@ -22,9 +22,7 @@ fn ring(gate: &Gate) {
 }
 
 /// Who of them got a permit or a refusal by now.
-async fn settled<'a, T>(
-    waiting: &mut Vec<(T, Entering<'a>)>,
-) -> Vec<(T, Result<Permit, GateRefusal>)> {
+async fn settled<T>(waiting: &mut Vec<(T, Entering<'_>)>) -> Vec<(T, Result<Permit, GateRefusal>)> {
     let mut done = Vec::new();
     let mut changed = true;
     while changed {
@@ -50,7 +48,7 @@ async fn q_09_a_hundred_offered_at_ten_a_second_are_paced_and_the_rest_told_when
     let gate = patient("10/s", 32, 64, &clock);
     let mut waiting: Vec<(u8, Entering<'_>)> = (0..100)
         .map(|number| {
-            let entering = gate.enter(of(number), Instant::now() + Duration::from_secs(60));
+            let entering = gate.enter(of(number), Instant::now() + Duration::from_mins(1));
             (number, Box::pin(entering) as Entering<'_>)
         })
         .collect();

@@ -1,0 +1,287 @@
+//! What this process was lent of an upstream's limits, and what it asks for next. Its methods are
+//! told the time, wait for nothing and ask nobody.
+//!
+//! Calls are lent in small blocks that end soon, so that all processes together stay paced. Slots are
+//! lent until a heartbeat fails to come. What is given back is not used from the moment of asking.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+
+use super::GateLimits;
+use crate::limit::shares::{Ask, Grant, LENT};
+
+/// A block is what the rate gives in this time, and one call at least.
+const BLOCK: Duration = Duration::from_millis(50);
+
+/// A call that was lent and not made in this time is given back.
+const CALL_ENDS: Duration = Duration::from_millis(200);
+
+/// Slots are used for less long than they are lent: clocks differ, and answers travel.
+const SLOT_ENDS: Duration = LENT.saturating_sub(Duration::from_millis(500));
+
+/// Slots that are in use or wanted are asked for again after this, idle ones given back.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Nobody asks twice in less.
+const BETWEEN: Duration = Duration::from_millis(5);
+
+/// While Redis is away it is asked this often.
+const AWAY: Duration = Duration::from_millis(500);
+
+/// Calls and slots of one process.
+pub(super) struct Pool {
+    limits: GateLimits,
+    block: u32,
+    calls: u32,
+    calls_end: Duration,
+    slots: u32,
+    slots_end: Duration,
+    /// The script says there is no call before.
+    another: Duration,
+    /// The last question was not answered.
+    is_away: bool,
+    /// Somebody found nothing, or little was left.
+    wanting: bool,
+    /// All slots that others left are ours: asking for more would be in vain.
+    is_short: bool,
+    /// Most slots in use or waited for in this second, and in the one before.
+    peaks: [u32; 2],
+    peaks_since: Duration,
+    asked: Duration,
+    /// The upstream sent all away: to be passed on.
+    pause: Duration,
+    heard: Grant,
+    replicas: u32,
+    /// Rung when it is time to ask.
+    pub(super) bell: Arc<Notify>,
+}
+
+/// By what a call may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// By what was lent.
+    Shared,
+    /// By this process's part, of so many: Redis is away.
+    Alone(u32),
+    /// Not yet: an answer is on its way.
+    Unknown,
+}
+
+impl Pool {
+    pub(super) fn new(limits: GateLimits, replicas: u32) -> Self {
+        let per_block = BLOCK.as_nanos() * u128::from(limits.rate.count.get());
+        let block = per_block / limits.rate.per.as_nanos().max(1);
+        Self {
+            limits,
+            block: u32::try_from(block).unwrap_or(u32::MAX).max(1),
+            calls: 0,
+            calls_end: Duration::ZERO,
+            slots: 0,
+            slots_end: Duration::ZERO,
+            another: Duration::ZERO,
+            is_away: false,
+            wanting: false,
+            is_short: false,
+            peaks: [0; 2],
+            peaks_since: Duration::ZERO,
+            asked: Duration::ZERO,
+            pause: Duration::ZERO,
+            heard: Grant::default(),
+            replicas,
+            bell: Arc::new(Notify::new()),
+        }
+    }
+
+    pub(super) const fn mode(&self, now: Duration) -> Mode {
+        if now.as_nanos() < self.slots_end.as_nanos() {
+            Mode::Shared
+        } else if self.is_away {
+            Mode::Alone(self.replicas)
+        } else {
+            Mode::Unknown
+        }
+    }
+
+    /// How many processes there are, as far as is known.
+    pub(super) const fn processes(&self) -> u32 {
+        self.replicas
+    }
+
+    /// How long the rate makes a caller wait with so many in front of it. While there is enough for
+    /// all, nothing is known of a wait; else all who share take turns.
+    pub(super) fn wait_for_call(&self, now: Duration, ahead: u32, interval: Duration) -> Duration {
+        if self.another.is_zero() {
+            return Duration::ZERO;
+        }
+        let turns = ahead.saturating_mul(self.heard.sharing.max(1));
+        self.another.saturating_sub(now) + interval.saturating_mul(turns)
+    }
+
+    /// Most that may run here by what was lent.
+    pub(super) const fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// Do most others leave the upstream alone?
+    pub(super) const fn most_others_open(&self) -> bool {
+        let others = self.heard.sharing.saturating_sub(1);
+        self.heard.open > 0 && self.heard.open * 2 > others
+    }
+
+    /// So many are in use or waited for.
+    pub(super) fn used(&mut self, now: Duration, count: u32) {
+        if now >= self.peaks_since + HEARTBEAT {
+            let over = now >= self.peaks_since + HEARTBEAT * 2;
+            self.peaks = [0, if over { 0 } else { self.peaks[0] }];
+            self.peaks_since = now;
+        }
+        self.peaks[0] = self.peaks[0].max(count);
+        let is_low = count * 2 > self.slots && self.slots < self.limits.max_concurrent.get();
+        if is_low && !self.is_short {
+            self.want();
+        }
+    }
+
+    /// Takes one call of those that were lent.
+    pub(super) fn spend(&mut self, now: Duration) -> bool {
+        let is_there = self.calls > 0 && now < self.calls_end;
+        if is_there {
+            self.calls -= 1;
+        }
+        if !is_there || self.calls * 2 < self.block && self.block > 1 {
+            self.want();
+        }
+        is_there
+    }
+
+    /// Somebody waits for something.
+    pub(super) fn want(&mut self) {
+        if !self.wanting {
+            self.wanting = true;
+            self.bell.notify_one();
+        }
+    }
+
+    /// The upstream sent all away.
+    pub(super) fn sent_away(&mut self, span: Duration) {
+        self.pause = self.pause.max(span);
+        self.want();
+    }
+
+    /// Somebody else waits for slots, and a call has ended: it may be theirs.
+    pub(super) fn ended(&mut self) {
+        if self.heard.hungry > 0 && self.slots > self.fair() {
+            self.want();
+        }
+    }
+
+    /// What each may hold while others wait. Perhaps nothing: then slots go round.
+    const fn fair(&self) -> u32 {
+        let sharing = self.heard.sharing;
+        self.limits.max_concurrent.get() / if sharing == 0 { 1 } else { sharing }
+    }
+
+    /// What to ask now; none: nothing yet. What is not asked for any more is not used from here on.
+    pub(super) fn ask(&mut self, now: Duration, load: Load) -> Option<Ask> {
+        self.used(now, load.running.saturating_add(load.waiting));
+        let peak = self.peaks[0].max(self.peaks[1]);
+        let is_idle = peak == 0 && self.slots == 0 && self.pause.is_zero() && !load.open;
+        let is_due = now >= self.asked + HEARTBEAT;
+        let may = now >= self.asked + if self.is_away { AWAY } else { BETWEEN };
+        if is_idle && !self.wanting || !may || !(self.wanting || is_due) {
+            return None;
+        }
+        let most = self.limits.max_concurrent.get();
+        let mut slots = (peak + (peak / 2).max(1)).min(most);
+        if peak == 0 {
+            slots = 0;
+        }
+        if self.heard.hungry > 0 {
+            slots = slots.min(self.fair());
+        }
+        let slots = slots.max(load.running);
+        self.slots = self.slots.min(slots);
+        let unspent = if now >= self.calls_end {
+            std::mem::take(&mut self.calls)
+        } else {
+            0
+        };
+        let calls = if self.wanting && now >= self.another {
+            self.block.saturating_sub(self.calls)
+        } else {
+            0
+        };
+        self.wanting = false;
+        self.asked = now;
+        Some(Ask {
+            rate: self.limits.rate,
+            calls,
+            unspent,
+            most,
+            slots,
+            running: load.running,
+            hungry: load.waiting > 0 && load.running >= self.slots,
+            pause: std::mem::take(&mut self.pause),
+            open: load.open,
+        })
+    }
+
+    /// The answer to `ask`, or that there is none. `asked` is when it was asked.
+    pub(super) fn answered(
+        &mut self,
+        ask: &Ask,
+        grant: Option<Grant>,
+        now: Duration,
+        replicas: u32,
+    ) {
+        self.replicas = replicas.max(1);
+        let Some(grant) = grant else {
+            self.is_away = true;
+            self.pause = self.pause.max(ask.pause);
+            return;
+        };
+        self.is_away = false;
+        self.heard = grant;
+        self.calls += grant.calls;
+        if grant.calls > 0 {
+            self.calls_end = self.asked + CALL_ENDS;
+        }
+        let is_less = ask.calls > 0 && grant.calls < ask.calls;
+        self.another = if is_less {
+            now + grant.another
+        } else {
+            Duration::ZERO
+        };
+        self.slots = grant.slots;
+        self.slots_end = self.asked + SLOT_ENDS;
+        self.is_short = grant.slots < ask.slots;
+        // Others wait for what is not in use here: not until the next heartbeat.
+        if grant.hungry > 0 && self.slots > ask.running.max(self.fair()) {
+            self.want();
+        }
+    }
+
+    /// When to look again whether there is something to ask.
+    pub(super) fn next(&self, now: Duration, load: Load) -> Duration {
+        let soon = self.asked + if self.is_away { AWAY } else { BETWEEN };
+        let at = if load.waiting == 0 && !self.wanting {
+            self.asked + HEARTBEAT
+        } else if load.running < self.slots {
+            soon.max(self.another)
+        } else {
+            // A slot that another gives back is to be had soon; one of ours rings.
+            self.asked + BLOCK
+        };
+        at.saturating_sub(now).max(BETWEEN)
+    }
+}
+
+/// What goes on at the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) running: u32,
+    pub(super) waiting: u32,
+    /// Is the breaker open?
+    pub(super) open: bool,
+}
