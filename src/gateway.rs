@@ -63,7 +63,9 @@ pub struct Gateway {
     pub public: Router,
     /// The admin listener's service.
     pub admin: Router,
-    /// Ends streams and readiness.
+    /// Ends readiness, ahead of everything else.
+    pub leaving: CancellationToken,
+    /// Ends streams.
     pub stopping: CancellationToken,
     /// Calls whose clients went away.
     pub detached: TaskTracker,
@@ -116,7 +118,8 @@ impl Gateway {
         } = parts;
         let log = AccessLog::to(access_log).map_err(BuildError::AccessLog)?;
         let replica = ReplicaId::generate(clock.now(), entropy.as_ref());
-        let (vault, stopping) = (Arc::new(vault), CancellationToken::new());
+        let vault = Arc::new(vault);
+        let [leaving, stopping] = std::array::from_fn(|_| CancellationToken::new());
         let replicas = Replicas::default();
         let limiter = shared::limiter(shared::LimiterParts {
             config: &config.shared,
@@ -230,12 +233,13 @@ impl Gateway {
             metrics: Arc::clone(&metrics),
             log: Arc::clone(&log),
             clock: Arc::clone(&clock),
-            stopping: stopping.clone(),
+            stopping: leaving.clone(),
         });
         Ok(Self {
             config,
             public,
             admin,
+            leaving,
             stopping,
             detached,
             metrics,

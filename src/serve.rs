@@ -170,11 +170,23 @@ impl Running {
         &self.gateway
     }
 
+    /// Not ready any more, but answering for `limits.drain_delay`, so that load balancers turn away
+    /// before anything is closed under them; then [`Running::stop`].
+    pub async fn leave(self) -> Drained {
+        let pause = self.gateway.config().limits.drain_delay.duration();
+        tracing::info!(?pause, "leaving");
+        self.gateway.leaving.cancel();
+        self.front.say_goodbye();
+        tokio::time::sleep(pause).await;
+        self.stop().await
+    }
+
     /// Not ready any more, streams get their end, running calls finish, unspent calls go back.
     pub async fn stop(self) -> Drained {
         let patience = self.gateway.config().limits.drain_timeout.duration();
         tracing::info!("draining");
-        // Readiness first, so that a load balancer looks elsewhere; open streams get their result.
+        // Open streams get their result.
+        self.gateway.leaving.cancel();
         self.gateway.stopping.cancel();
         self.front.stop_accepting();
         self.gateway.detached.close();

@@ -62,7 +62,7 @@ pub async fn start(desk: &Desk, signals: &mut Signals) -> Result<Started, Failur
     let waiting = Waiting::open(desk, desk.load()?, why).await?;
     let opened = tokio::select! {
         opened = waiting.until_open(desk, hangup) => opened,
-        () = signals.one() => {
+        _ = signals.one() => {
             waiting.front.end();
             return Ok(Started::Stopped);
         }

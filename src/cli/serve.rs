@@ -21,8 +21,8 @@ use crate::{
 
 /// Serve until SIGTERM or Ctrl-C
 ///
-/// SIGHUP, or a changed file, reloads the configuration. The first SIGTERM drains, a second ends at
-/// once. Access records go to standard output, events to standard error.
+/// SIGHUP, or a changed file, reloads the configuration. The first SIGTERM drains, after a delay for
+/// load balancers; so does Ctrl-C, without one. A second ends at once. Access records go to standard output, events to standard error.
 #[derive(Debug, Args)]
 pub struct ServeArgs {}
 
@@ -51,10 +51,16 @@ pub async fn run(desk: &Desk, _: &ServeArgs) -> Result<(), Failure> {
         Started::Running(running) => *running,
         Started::Stopped => return Ok(()),
     };
-    signals.one().await;
+    let asked = signals.one().await;
+    let stopped = async {
+        match asked {
+            Asked::ToLeave => running.leave().await,
+            Asked::AtOnce => running.stop().await,
+        }
+    };
     let drained = tokio::select! {
-        drained = running.stop() => drained,
-        () = signals.one() => {
+        drained = stopped => drained,
+        _ = signals.one() => {
             return Err(Failure::failed("ended by a second signal before the drain was over"));
         }
     };
@@ -111,6 +117,15 @@ pub(super) async fn build(
     Ok(Box::pin(Gateway::build_counting(parts, metrics)).await?)
 }
 
+/// How somebody wants it to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// SIGTERM: a process manager, and maybe a load balancer that has to notice.
+    ToLeave,
+    /// Ctrl-C: a person.
+    AtOnce,
+}
+
 /// SIGTERM and Ctrl-C, remembered from when listening began.
 pub struct Signals {
     terminate: Signal,
@@ -129,10 +144,10 @@ impl Signals {
     }
 
     /// Waits for one of them.
-    pub async fn one(&mut self) {
+    pub async fn one(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::ToLeave,
+            _ = self.interrupt.recv() => Asked::AtOnce,
         }
     }
 }

@@ -44,7 +44,11 @@ pub struct LimitsConfig {
     /// Longest time from an accepted call to its answer.
     pub call_timeout: Span,
 
-    /// Longest time that a stop waits for running calls.
+    /// How long a stop at SIGTERM goes on answering, already unready, so that load balancers turn away
+    /// first. Longer than they take to notice; Ctrl-C does not wait.
+    pub drain_delay: Span,
+
+    /// Longest time that a stop waits for running calls after that.
     pub drain_timeout: Span,
 
     /// Most tools in one page of `tools/list`.
@@ -85,6 +89,7 @@ impl Default for LimitsConfig {
             max_streams: number(4_096),
             max_memory: None,
             call_timeout: Span::seconds(55),
+            drain_delay: Span::seconds(5),
             drain_timeout: Span::seconds(60),
             page_size: number(1_000),
             subscriptions_per_license: number(8),

@@ -78,6 +78,8 @@ pub struct Door {
     pub service: ArcSwap<Router>,
     /// Bounds connections.
     pub limits: Limits,
+    /// Asks HTTP/1 clients to use a connection no more.
+    pub goodbye: CancellationToken,
     /// Ends connections between requests.
     pub stopping: CancellationToken,
     /// Counts connections.

@@ -9,7 +9,7 @@ use std::{
 
 use axum::{Router, body::Body, extract::Request};
 use bytes::Bytes;
-use http::Response;
+use http::{HeaderValue, Response, header::CONNECTION};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, rt, service::service_fn};
 use hyper_util::{
@@ -55,8 +55,15 @@ pub async fn serve(stream: TcpStream, peer: Peer, door: &Door) {
             answer: None,
         };
         let answer = router.call(request);
+        let goodbye = door.goodbye.clone();
         async move {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
+            // A client that keeps the connection may send on it just as it closes. HTTP/2 says which
+            // requests were taken (RFC 9113 section 6.8), HTTP/1 does not.
+            if goodbye.is_cancelled() && version <= http::Version::HTTP_11 {
+                let close = HeaderValue::from_static("close");
+                answer.headers_mut().insert(CONNECTION, close);
+            }
             Ok::<_, std::convert::Infallible>(with_count(answer, counted))
         }
     });

@@ -60,6 +60,7 @@ pub struct Front {
     admin_door: Arc<Door>,
     pub(super) connections: TaskTracker,
     accepting: CancellationToken,
+    goodbye: CancellationToken,
     stopping: CancellationToken,
     pub(super) background: CancellationToken,
     pub(super) tasks: Vec<JoinHandle<()>>,
@@ -71,11 +72,13 @@ impl Front {
         let public = bind(parts.listen.public).await?;
         let admin = bind(parts.listen.admin).await?;
         let (public_address, admin_address) = (address(&public)?, address(&admin)?);
-        let [accepting, stopping, background] = std::array::from_fn(|_| CancellationToken::new());
+        let [accepting, goodbye, stopping, background] =
+            std::array::from_fn(|_| CancellationToken::new());
         let door = |service: Router, limits: Limits, stopping: &CancellationToken| {
             Arc::new(Door {
                 service: ArcSwap::from_pointee(service),
                 limits,
+                goodbye: goodbye.clone(),
                 stopping: stopping.clone(),
                 metrics: Arc::clone(&parts.metrics),
                 clock: Arc::clone(&parts.clock),
@@ -112,6 +115,7 @@ impl Front {
             admin_door,
             connections,
             accepting,
+            goodbye,
             stopping,
             background,
             tasks: tasks.into(),
@@ -122,6 +126,11 @@ impl Front {
     pub(super) fn exchange(&self, services: Services) {
         self.public_door.service.store(Arc::new(services.public));
         self.admin_door.service.store(Arc::new(services.admin));
+    }
+
+    /// From now on answers of HTTP/1 ask for another connection, so that nobody keeps one of ours.
+    pub(super) fn say_goodbye(&self) {
+        self.goodbye.cancel();
     }
 
     /// No new connections; those that are open end between requests.

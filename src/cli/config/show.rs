@@ -80,6 +80,7 @@ fn to_json(config: &Config) -> Value {
             "max_request_bytes": limits.max_request_bytes.to_string(),
             "max_in_flight_bytes": limits.max_in_flight_bytes.to_string(),
             "call_timeout": limits.call_timeout.to_string(),
+            "drain_delay": limits.drain_delay.to_string(),
             "drain_timeout": limits.drain_timeout.to_string(),
             "page_size": limits.page_size,
             "subscriptions_per_license": limits.subscriptions_per_license,

@@ -140,6 +140,7 @@ fn sizes_of(config: &Config) -> Vec<Row> {
     let (limits, listen) = (&config.limits, &config.listen);
     let mut all = rows! { limits,
         "Longest time from a call to its answer" call_timeout "limits.";
+        "Answering on, unready, before a stop" drain_delay "limits.";
         "Longest wait for running calls at a stop" drain_timeout "limits.";
         "Largest request body" max_request_bytes "limits.";
         "Request bodies held at once" max_in_flight_bytes "limits.";

@@ -365,13 +365,19 @@ pub(crate) fn yaml(setup: &Setup, upstream: SocketAddr) -> String {
         ..
     } = setup;
     let tools = tools.replace("@UPSTREAM@", &upstream.to_string());
+    // Nobody balances load in most tests.
+    let delay = if limits.contains("drain_delay") {
+        ""
+    } else {
+        "  drain_delay: 0s\n"
+    };
     format!(
         r#"keys: [{{ id: test, env: KEY }}]
 listen:
   public: {public}
   admin: 127.0.0.1:0
 {listen}limits:
-{limits}plans:
+{delay}{limits}plans:
 {plans}{more}upstreams:
   up:
     rest:
