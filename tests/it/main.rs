@@ -14,6 +14,7 @@ mod cancellation;
 mod cli;
 #[cfg(target_os = "linux")]
 mod closed_memory;
+mod cluster_rolling;
 mod config_files;
 mod connecting;
 mod connections;

@@ -4,6 +4,7 @@
 pub(crate) mod breakable;
 pub(crate) mod browser;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod database;
 pub(crate) mod frames;
 pub(crate) mod gateway;

@@ -112,6 +112,13 @@ impl Operator {
         Self::ready(self.start()).await
     }
 
+    /// The same with another configuration in its directory.
+    pub(crate) async fn serve_with(&self, file: &str) -> Serving {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wicketgate"));
+        command.args(["serve", "--config", file]);
+        Self::ready(self.spawn(command)).await
+    }
+
     /// The same where core files of any size are allowed.
     pub(crate) async fn serve_with_cores(&self) -> Serving {
         self.serve_after("ulimit -c unlimited 2>&-").await

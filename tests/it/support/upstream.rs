@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use axum::{
@@ -37,6 +38,8 @@ pub(crate) enum Behaviour {
     Status(u16, String),
     /// This status, with these header fields and body.
     Full(u16, Vec<(&'static str, String)>, String),
+    /// 200 and `{"ok":true}`, so long after it was asked.
+    After(Duration),
     /// Not before it is told to; then 200 and `{"ok":true}`.
     Held(Arc<Notify>),
 }
@@ -141,6 +144,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Behaviour::Json(body) => respond(200, vec![], body),
         Behaviour::Status(status, body) => respond(status, vec![], body),
         Behaviour::Full(status, extra, body) => respond(status, extra, body),
+        Behaviour::After(pause) => {
+            tokio::time::sleep(pause).await;
+            respond(200, vec![], r#"{"ok":true}"#.into())
+        }
         Behaviour::Held(gate) => {
             let mut guard = Guard {
                 shared: Arc::clone(&shared),
