@@ -216,6 +216,16 @@ impl Vault {
             .await
     }
 
+    /// The same, whatever is remembered.
+    pub async fn held_anew(
+        &self,
+        caller: &Principal,
+        upstream: &UpstreamName,
+    ) -> Result<Arc<[Arc<Held>]>, VaultError> {
+        self.read_again(Tenant::License(caller.license_id()), upstream)
+            .await
+    }
+
     /// The operator's, which every caller may use; from memory when it is known.
     pub async fn held_by_operator(
         &self,

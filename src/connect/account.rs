@@ -97,7 +97,19 @@ impl Connections {
     async fn held(&self, wanted: &Wanted<'_>) -> Result<Arc<Held>, ObtainError> {
         let upstream = &wanted.tool.site.name;
         let all = self.vault.held(wanted.caller, upstream).await?;
-        match pick(&all, wanted.chosen) {
+        match self.means(wanted, &all) {
+            // Another replica may have connected it a moment ago: nobody is sent to connect what is
+            // there.
+            Err(ObtainError::Connect(_)) => {
+                let all = self.vault.held_anew(wanted.caller, upstream).await?;
+                self.means(wanted, &all)
+            }
+            meant => meant,
+        }
+    }
+
+    fn means(&self, wanted: &Wanted<'_>, all: &[Arc<Held>]) -> Result<Arc<Held>, ObtainError> {
+        match pick(all, wanted.chosen) {
             Picked::One(held) => Ok(self.refresher.flights.newest(held)),
             Picked::None => Err(self.needed(wanted, Reason::NotConnected, wanted.chosen)),
             Picked::Several(labels) => Err(ObtainError::Ambiguous(labels)),

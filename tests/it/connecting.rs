@@ -211,7 +211,7 @@ async fn request(client: &Client, message: &Value) -> Answer {
 }
 
 /// An address of ours as a path.
-fn path(address: &str) -> String {
+pub(crate) fn path(address: &str) -> String {
     assert!(
         address.starts_with(&format!("{ORIGIN}/connect/")),
         "{address}"
@@ -233,7 +233,7 @@ fn link_in(text: &str) -> String {
 }
 
 /// The link of an `input_required`, and its state.
-fn asked(answer: &Answer) -> (String, String) {
+pub(crate) fn asked(answer: &Answer) -> (String, String) {
     assert_eq!(answer.status, 200, "{}", answer.body);
     let result = &answer.json()["result"];
     assert_eq!(result["resultType"], "input_required", "{}", answer.body);
@@ -245,11 +245,11 @@ fn asked(answer: &Answer) -> (String, String) {
 }
 
 /// What a client sends when it comes back.
-fn retry(state: &str, action: &str) -> Value {
+pub(crate) fn retry(state: &str, action: &str) -> Value {
     json!({ "requestState": state, "inputResponses": { "connect_acc": { "action": action } } })
 }
 
-fn succeeded(answer: &Answer) -> bool {
+pub(crate) fn succeeded(answer: &Answer) -> bool {
     let body = answer.json();
     answer.status == 200 && body["error"].is_null() && body["result"]["isError"] == false
 }

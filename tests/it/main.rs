@@ -14,6 +14,9 @@ mod cancellation;
 mod cli;
 #[cfg(target_os = "linux")]
 mod closed_memory;
+mod cluster_any_replica;
+mod cluster_quota;
+mod cluster_revocation;
 mod cluster_rolling;
 mod config_files;
 mod connecting;

@@ -1,6 +1,9 @@
 //! A browser that keeps cookies and fills in forms, and the clients whose addresses it opens.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
 
 use url::{Url, form_urlencoded};
 use wicketgate::{
@@ -29,15 +32,26 @@ pub(crate) fn public(setup: &mut Setup) {
 
 /// A person's browser.
 pub(crate) struct Browser<'g> {
-    gateway: &'g TestGateway,
+    /// Each request goes to the next of them.
+    gateways: &'g [SocketAddr],
+    pub(crate) sent: usize,
+    /// The id of each answer, in the order of the requests.
+    pub(crate) trail: Vec<String>,
     from: IpAddr,
     pub(crate) cookies: BTreeMap<String, String>,
 }
 
 impl<'g> Browser<'g> {
     pub(crate) fn new(gateway: &'g TestGateway) -> Self {
+        Self::over(std::slice::from_ref(&gateway.address))
+    }
+
+    /// Before several replicas: each request goes to another one than the one before.
+    pub(crate) fn over(gateways: &'g [SocketAddr]) -> Self {
         Self {
-            gateway,
+            gateways,
+            sent: 0,
+            trail: Vec::new(),
             from: [127, 0, 0, 1].into(),
             cookies: BTreeMap::new(),
         }
@@ -90,9 +104,13 @@ impl<'g> Browser<'g> {
             "{method} {path} HTTP/1.1\r\nHost: {HOST}\r\n{cookies}{lines}Content-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        let mut wire = Wire::connect_from(self.from, self.gateway.address).await;
+        let gateway = self.gateways[self.sent % self.gateways.len()];
+        self.sent += 1;
+        let mut wire = Wire::connect_from(self.from, gateway).await;
         wire.send(text.as_bytes()).await;
         let answer = wire.answer().await.expect("an answer");
+        self.trail
+            .extend(answer.header("x-request-id").map(str::to_owned));
         for (name, value) in &answer.headers {
             if name == "set-cookie" {
                 let (name, rest) = value.split_once('=').unwrap();

@@ -6,8 +6,9 @@ pub(crate) mod issue;
 pub(crate) mod redis;
 pub(crate) mod traffic;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 use wicketgate::{
@@ -157,6 +158,20 @@ impl Cluster {
         format!("{}{}", replica.past, now.unwrap_or_default())
     }
 
+    /// How often the gateways answered 503, by the word of the access log.
+    pub(crate) fn unavailable(&self) -> BTreeMap<String, usize> {
+        let mut words = BTreeMap::new();
+        for at in 0..REPLICAS {
+            for line in self.access_log(at).lines() {
+                let line: Value = serde_json::from_str(line).unwrap_or_default();
+                if line["status"] == 503 {
+                    *words.entry(line["error"].to_string()).or_insert(0) += 1;
+                }
+            }
+        }
+        words
+    }
+
     /// What its present process said on standard error.
     pub(crate) fn said(&self, at: usize) -> String {
         let process = self.replicas[at].process.as_ref();
@@ -195,6 +210,13 @@ impl Cluster {
             .await
             .expect("a setting");
         connection
+    }
+
+    /// A connection as whoever runs the database server.
+    pub(crate) async fn administrator(&self) -> PgConnection {
+        PgConnection::connect(&self.postgres.url())
+            .await
+            .expect("the database answers")
     }
 
     /// Waits until the load balancer hands requests to all gateways that run.
