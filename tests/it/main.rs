@@ -15,6 +15,7 @@ mod cli;
 #[cfg(target_os = "linux")]
 mod closed_memory;
 mod cluster_any_replica;
+mod cluster_limits;
 mod cluster_quota;
 mod cluster_revocation;
 mod cluster_rolling;
@@ -23,6 +24,7 @@ mod connecting;
 mod connections;
 mod credential_kinds;
 mod daily_quota;
+mod deployment;
 mod doctor;
 mod doctor_breaks;
 mod doctor_own;

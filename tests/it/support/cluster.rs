@@ -69,7 +69,8 @@ impl Cluster {
             ..Setup::default()
         };
         change(&mut setup);
-        setup.more += "store: { postgres: { url: { env: DATABASE } } }\n";
+        setup.more += "store: { postgres: { url: { env: DATABASE } } }\n\
+             shared: { redis: { url: { env: REDIS_URL } } }\n";
         let text = yaml(&setup, upstream.address);
         let mut operator = Operator::new(&text);
         operator.export("DATABASE", &database);
