@@ -125,11 +125,11 @@ fn report(sorted: &[Duration]) -> String {
     let mut text = format!(
         "{REVOCATIONS} revocations, {REPLICAS} replicas, {AT_ONCE} at once, each replica asked every \
          {LOOK:?} on a connection of its own; debug build. From the commit to the last replica's first \
-         401: p50 {:?}, p90 {:?}, p99 {:?}, longest {:?}.\n\n| within ms | revocations |  |\n| ---: | ---: | --- |\n",
-        at(sorted, 500),
-        at(sorted, 900),
-        at(sorted, 990),
-        at(sorted, 1_000),
+         401: p50 {} ms, p90 {} ms, p99 {} ms, longest {} ms.\n\n| within ms | revocations |  |\n| ---: | ---: | --- |\n",
+        at(sorted, 500).as_millis(),
+        at(sorted, 900).as_millis(),
+        at(sorted, 990).as_millis(),
+        at(sorted, 1_000).as_millis(),
     );
     let mut before = 0;
     for bound in BOUNDS {

@@ -116,6 +116,9 @@ async fn f_12_ten_rolling_restarts_under_load_fail_no_call_and_end_every_stream(
         streams.cut,
         streams.open,
     );
+    for line in cluster.balancer_troubles() {
+        println!("{line}");
+    }
     assert_eq!(calls.failed(), 0, "{calls:?}");
     assert!(calls.answered > 1_000, "{calls:?}");
     assert_eq!(streams.cut, 0, "{streams:?}");

@@ -14,13 +14,15 @@ use self::documents::{block_after, blocks, commands, read, words_of};
 use crate::cli::Place;
 
 /// What people read, besides the generated pages.
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 15] = [
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/adding-an-upstream.md",
     "docs/clients.md",
+    "docs/deploy.md",
+    "docs/sizing.md",
     "docs/operations.md",
     "docs/signing-in.md",
     "docs/connecting-accounts.md",

@@ -62,15 +62,17 @@ impl Cluster {
             rest: "      limit: 100000/s\n      max_concurrent: 512\n".into(),
             // HAProxy asks for readiness every 150 ms here.
             limits:
-                "  drain_delay: 600ms\n  session: 1000000/min\n  unauthenticated: 1000000/min\n"
+                "  drain_delay: 1s\n  session: 1000000/min\n  unauthenticated: 1000000/min\n"
                     .into(),
             listen: "  trusted_proxies: [127.0.0.0/8]\n".into(),
             more: "public_url: https://gw.test\n".into(),
             ..Setup::default()
         };
         change(&mut setup);
-        setup.more += "store: { postgres: { url: { env: DATABASE } } }\n\
-             shared: { redis: { url: { env: REDIS_URL } } }\n";
+        setup.more += "store: { postgres: { url: { env: DATABASE } } }\n";
+        if !setup.more.contains("shared:") {
+            setup.more += "shared: { redis: { url: { env: REDIS_URL } } }\n";
+        }
         let text = yaml(&setup, upstream.address);
         let mut operator = Operator::new(&text);
         operator.export("DATABASE", &database);
@@ -171,6 +173,17 @@ impl Cluster {
             }
         }
         words
+    }
+
+    /// What the load balancer wrote of requests that it answered with 502, 503 or 504, or not at all,
+    /// and of gateways that came and went.
+    pub(crate) fn balancer_troubles(&self) -> Vec<String> {
+        let log = self.balancer.log();
+        let is_trouble = |line: &&str| {
+            let status = line.split(' ').nth(5).unwrap_or_default();
+            matches!(status, "502" | "503" | "504" | "-1")
+        };
+        log.lines().filter(is_trouble).map(str::to_owned).collect()
     }
 
     /// What its present process said on standard error.
