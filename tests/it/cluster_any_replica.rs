@@ -66,9 +66,10 @@ impl Walk {
                 speaks,
                 ..Client::modern(gateway, key)
             };
-            let message = match method.starts_with("notifications/") {
-                true => json!({ "jsonrpc": "2.0", "method": method }),
-                false => client.message(&json!(1), method, params),
+            let message = if method.starts_with("notifications/") {
+                json!({ "jsonrpc": "2.0", "method": method })
+            } else {
+                client.message(&json!(1), method, params)
             };
             client.request(&message)
         })

@@ -1,4 +1,4 @@
-//! Three real gateways over a PostgreSQL and a Redis of their own, behind a real HAProxy that runs
+//! Three real gateways over a PostgreSQL and a Redis of their own, behind a real `HAProxy` that runs
 //! `deploy/haproxy.cfg`. Any part can be killed, stopped or stalled; all of it ends with the test.
 
 pub(crate) mod balancer;
@@ -61,9 +61,8 @@ impl Cluster {
         let mut setup = Setup {
             rest: "      limit: 100000/s\n      max_concurrent: 512\n".into(),
             // HAProxy asks for readiness every 150 ms here.
-            limits:
-                "  drain_delay: 1s\n  session: 1000000/min\n  unauthenticated: 1000000/min\n"
-                    .into(),
+            limits: "  drain_delay: 1s\n  session: 1000000/min\n  unauthenticated: 1000000/min\n"
+                .into(),
             listen: "  trusted_proxies: [127.0.0.0/8]\n".into(),
             more: "public_url: https://gw.test\n".into(),
             ..Setup::default()
@@ -115,19 +114,9 @@ impl Cluster {
         self.balancer.address
     }
 
-    /// One gateway without it.
-    pub(crate) fn replica(&self, at: usize) -> SocketAddr {
-        self.replicas[at].public
-    }
-
-    /// All of them.
+    /// All gateways without it.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.replicas.iter().map(|one| one.public).collect()
-    }
-
-    /// The database's URL, as the gateways have it.
-    pub(crate) fn database(&self) -> &str {
-        &self.database
     }
 
     /// `kill -9`.
@@ -184,12 +173,6 @@ impl Cluster {
             matches!(status, "502" | "503" | "504" | "-1")
         };
         log.lines().filter(is_trouble).map(str::to_owned).collect()
-    }
-
-    /// What its present process said on standard error.
-    pub(crate) fn said(&self, at: usize) -> String {
-        let process = self.replicas[at].process.as_ref();
-        process.map(Serving::stderr).unwrap_or_default()
     }
 
     /// How often the upstream was asked.

@@ -1,4 +1,4 @@
-//! HAProxy with `deploy/haproxy.cfg`, and with `deploy/ready.cfg` beside the first gateway: the files
+//! `HAProxy` with `deploy/haproxy.cfg`, and with `deploy/ready.cfg` beside the first gateway: the files
 //! that operators get, unchanged.
 
 use std::{

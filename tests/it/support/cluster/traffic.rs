@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{client::Client, wire::Wire};
+use crate::support::{
+    client::Client,
+    wire::{Answer, Wire},
+};
 
 /// How calls ended. Every call that was sent is in exactly one of these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -147,7 +150,7 @@ async fn caller(client: Client, pace: Duration, spent: Spent, stop: Arc<AtomicBo
             wire.send(request.as_bytes()).await;
             let answer = wire.answer().await;
             all.slowest = all.slowest.max(since.elapsed());
-            let said = answer.as_ref().map(|answer| answer.json());
+            let said = answer.as_ref().map(Answer::json);
             let tier = said
                 .as_ref()
                 .and_then(|said| said["error"]["data"]["tier"].as_str());
