@@ -177,6 +177,7 @@ impl Gateway {
             Arc::clone(&clock),
             Arc::clone(&metrics),
             asked,
+            replicas.clone(),
         );
 
         let shared = assemble::Shared {
@@ -299,7 +300,7 @@ impl Gateway {
         }
     }
 
-    /// How many processes share the limits; whoever hears of them says so here.
+    /// How many replicas live, this one among them; the last number known while the store is away.
     pub const fn replicas(&self) -> &Replicas {
         &self.replicas
     }

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Gateway;
 use crate::{
     clock::{SharedClock, Timestamp},
     ids::ReplicaId,
+    limit::Replicas,
     store::{ReplicaRecord, Store},
     telemetry::{
         health::{Component, State},
@@ -43,7 +44,7 @@ pub(super) struct Heartbeat {
     clock: SharedClock,
     metrics: Arc<Metrics>,
     record: Mutex<ReplicaRecord>,
-    known: watch::Sender<u32>,
+    known: Replicas,
     /// There is something to say before the next beat is due.
     news: Notify,
 }
@@ -56,6 +57,7 @@ impl Heartbeat {
         clock: SharedClock,
         metrics: Arc<Metrics>,
         reloaded: u64,
+        known: Replicas,
     ) -> Self {
         let now = clock.now();
         let record = ReplicaRecord {
@@ -73,7 +75,7 @@ impl Heartbeat {
             clock,
             metrics,
             record: Mutex::new(record),
-            known: watch::Sender::new(1),
+            known,
             news: Notify::new(),
         }
     }
@@ -110,8 +112,7 @@ impl Heartbeat {
             Ok(known) => {
                 health.tell(Component::StoreWrites, State::Ok, ours);
                 self.metrics.replicas.set(i64::from(known));
-                self.known
-                    .send_if_modified(|before| std::mem::replace(before, known) != known);
+                self.known.set(known);
             }
             Err(error) => {
                 tracing::debug!(%error, "replica.not_written");
@@ -133,11 +134,6 @@ impl Gateway {
     /// This replica's id.
     pub const fn replica(&self) -> ReplicaId {
         self.heartbeat.id
-    }
-
-    /// How many replicas live, this one among them; the last number known while the store is away.
-    pub fn known_replicas(&self) -> watch::Receiver<u32> {
-        self.heartbeat.known.subscribe()
     }
 
     /// Compares clocks and writes that this replica lives, once.

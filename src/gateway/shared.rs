@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::BuildError;
 use crate::{
     clock::SharedClock,
-    config::SharedConfig,
+    config::{SharedConfig, WhenAway},
     entropy::Entropy,
     limit::{
         Limiter, LocalLimiter, RedisLimiter, Replicas,
-        redis::{Line, RedisLimiterParts},
+        redis::{Line, LineParts, RedisLimiterParts},
     },
     secret::SecretString,
-    telemetry::metrics::Metrics,
+    telemetry::{health::State, metrics::Metrics},
     vault::Vault,
 };
 
@@ -33,9 +33,17 @@ pub(super) async fn limiter(parts: LimiterParts<'_>) -> Result<Limiter, BuildErr
     let (Some(config), Some(url)) = (&parts.config.redis, parts.redis) else {
         return Ok(Limiter::Local(LocalLimiter::new(clock)));
     };
-    let timeout = config.timeout.duration();
-    let metrics = Arc::clone(parts.metrics);
-    let line = Line::new(url, config.ca_file.as_deref(), timeout, metrics)?;
+    let line = Line::new(LineParts {
+        url,
+        ca_file: config.ca_file.as_deref(),
+        timeout: config.timeout.duration(),
+        without: match config.when_away {
+            WhenAway::Local => State::Degraded,
+            WhenAway::Refuse => State::Lost,
+        },
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(parts.metrics),
+    })?;
     if line.connect().await.is_err() {
         tracing::warn!("redis.away_at_start");
     }

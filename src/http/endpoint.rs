@@ -91,7 +91,7 @@ async fn mcp(endpoint: Arc<Endpoint>, request: Request) -> Response<Body> {
     match answered {
         Ok(response) => response,
         Err(refusal) => {
-            let refusal = endpoint.counted(principal, refusal).await;
+            let refusal = endpoint.counted(principal, refusal);
             reply::note(edge, &refusal);
             reply::edge_response(&refusal)
         }
@@ -100,7 +100,7 @@ async fn mcp(endpoint: Arc<Endpoint>, request: Request) -> Response<Body> {
 
 impl Endpoint {
     /// What the client is at fault for costs its session a message; too many are another refusal.
-    async fn counted(&self, principal: &Principal, refusal: EdgeRefusal) -> EdgeRefusal {
+    fn counted(&self, principal: &Principal, refusal: EdgeRefusal) -> EdgeRefusal {
         let counts = !matches!(
             refusal,
             EdgeRefusal::Overloaded | EdgeRefusal::TooManyMessages(_)

@@ -16,7 +16,7 @@ use data_encoding::BASE64URL_NOPAD;
 use quick_cache::sync::Cache;
 use redis::Script;
 
-pub use self::line::{Away, Line, LineFault};
+pub use self::line::{Line, LineFault, LineParts, Unanswered};
 use super::{
     claim::{Bucket, BucketKey, Claim, LimitError, Place, Standing},
     local::{LocalLimiter, PLACE_SOON},
@@ -111,7 +111,9 @@ impl RedisLimiter {
         }
         match self.ask(&claim).await {
             Ok(result) => result.map_err(LimitError::Exhausted),
-            Err(Away) => self.alone(claim),
+            Err(Unanswered::Away) => self.alone(claim),
+            // It may have been counted, so nobody else decides it: more than the limit never passes.
+            Err(Unanswered::Late) => Err(LimitError::Unavailable),
         }
     }
 
@@ -140,7 +142,7 @@ impl RedisLimiter {
         Some(Exhausted { tier, retry_after })
     }
 
-    async fn ask(&self, claim: &Claim) -> Result<Result<Standing, Exhausted>, Away> {
+    async fn ask(&self, claim: &Claim) -> Result<Result<Standing, Exhausted>, Unanswered> {
         let owner = self.digest(&claim.owner);
         let mut call = self.script.prepare_invoke();
         for bucket in claim.buckets() {
@@ -159,7 +161,7 @@ impl RedisLimiter {
         });
         let answer: Vec<u64> = self.parts.line.run(&call).await?;
         let &[_, refused, wait, ref windows @ ..] = answer.as_slice() else {
-            return Err(Away);
+            return Err(Unanswered::Away);
         };
         if refused != 0 {
             return Ok(Err(self.refused(

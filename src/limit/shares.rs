@@ -9,7 +9,7 @@ use redis::Script;
 
 use super::{
     Replicas,
-    redis::{Away, Line, interval, micros},
+    redis::{Line, Unanswered, interval, micros},
 };
 use crate::quota::Rate;
 
@@ -88,7 +88,7 @@ impl Shares {
     }
 
     /// One question.
-    pub async fn ask(&self, ask: &Ask) -> Result<Grant, Away> {
+    pub async fn ask(&self, ask: &Ask) -> Result<Grant, Unanswered> {
         let mut call = self.script.prepare_invoke();
         call.key(&self.key)
             .arg(&self.name)
@@ -105,7 +105,7 @@ impl Shares {
             .arg(micros(LENT));
         let answer: Vec<u64> = self.line.run(&call).await?;
         let &[calls, another, slots, pause, sharing, hungry, open] = answer.as_slice() else {
-            return Err(Away);
+            return Err(Unanswered::Away);
         };
         let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(Grant {

@@ -9,11 +9,11 @@ use wicketgate::{
     entropy::{Entropy as _, OsEntropy},
     limit::{
         AtOnce, Bucket, Claim, LimitError, Limiter, LocalLimiter, RedisLimiter, Replicas, Standing,
-        redis::{Line, RedisLimiterParts},
+        redis::{Line, LineParts, RedisLimiterParts},
     },
     quota::{Exhausted, Rate, Tier},
     secret::SecretString,
-    telemetry::metrics::Metrics,
+    telemetry::{health::State, metrics::Metrics},
 };
 
 use crate::support::{database::NOON, redis::Redis};
@@ -113,7 +113,15 @@ pub(crate) async fn limiter(
     key: LimitKey,
 ) -> Limiter {
     let url = SecretString::new(redis.url());
-    let line = Line::new(&url, None, Duration::from_millis(500), Arc::clone(metrics)).unwrap();
+    let line = Line::new(LineParts {
+        url: &url,
+        ca_file: None,
+        timeout: Duration::from_millis(500),
+        without: State::Degraded,
+        clock: clock.clone(),
+        metrics: Arc::clone(metrics),
+    });
+    let line = line.unwrap();
     line.connect().await.unwrap();
     let parts = RedisLimiterParts {
         line: Arc::new(line),

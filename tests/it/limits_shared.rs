@@ -1,12 +1,15 @@
 //! Limits of a whole gateway over PostgreSQL and Redis, and what its answers tell of them.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 use url::Url;
 use wicketgate::{
-    clock::ManualClock, limit::redis::Line, secret::SecretString, store::StoreTarget,
-    telemetry::metrics::Metrics,
+    clock::ManualClock,
+    limit::redis::{Line, LineFault, LineParts},
+    secret::SecretString,
+    store::StoreTarget,
+    telemetry::{health::State, metrics::Metrics},
 };
 
 use crate::support::{
@@ -121,7 +124,7 @@ async fn answers_tell_how_the_windows_stand() {
 }
 
 /// A certificate for loopback, by an authority of its own.
-fn certificates(folder: &std::path::Path) {
+fn certificates(folder: &Path) {
     let authority = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -134,6 +137,17 @@ fn certificates(folder: &std::path::Path) {
     std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
     std::fs::write(folder.join("cert.pem"), leaf.pem()).unwrap();
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
+}
+
+fn made(url: &SecretString, ca_file: Option<&Path>) -> Result<Line, LineFault> {
+    Line::new(LineParts {
+        url,
+        ca_file,
+        timeout: Duration::from_secs(2),
+        without: State::Degraded,
+        clock: Arc::new(ManualClock::new(NOON)),
+        metrics: Metrics::new(),
+    })
 }
 
 #[tokio::test]
@@ -159,10 +173,9 @@ async fn redis_may_ask_for_tls_and_a_user() {
         "gate on >s3cret ~wg:* +@all -@admin -@dangerous",
     ]);
     let ca = folder.path().join("ca.pem");
-    let line = |user: &str, ca: Option<&std::path::Path>| {
+    let line = |user: &str, ca: Option<&Path>| {
         let url = format!("rediss://{user}@localhost:{}/0", redis.port);
-        let timeout = std::time::Duration::from_secs(2);
-        Line::new(&SecretString::new(url), ca, timeout, Metrics::new()).unwrap()
+        made(&SecretString::new(url), ca).unwrap()
     };
     assert!(line("gate:s3cret", Some(&ca)).connect().await.is_ok());
     assert!(line("gate:wrong", Some(&ca)).connect().await.is_err());
@@ -173,13 +186,7 @@ async fn redis_may_ask_for_tls_and_a_user() {
     let said = format!("{:?}", line("gate:s3cret", Some(&ca)));
     assert!(!said.contains("s3cret"), "{said}");
     let bad = SecretString::new("https://user:s3cret@redis.example".to_owned());
-    let fault = Line::new(
-        &bad,
-        None,
-        std::time::Duration::from_secs(1),
-        Metrics::new(),
-    );
-    let fault = fault.unwrap_err().to_string();
+    let fault = made(&bad, None).unwrap_err().to_string();
     assert!(
         fault.contains("rediss://") && !fault.contains("s3cret"),
         "{fault}"

@@ -1,14 +1,10 @@
 //! Several gateways over one store: who is there, reloads of all of them, and how soon a change at
 //! one is known to the others.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use wicketgate::{
     clock::{Clock as _, ManualClock, SystemClock},
     ids::ReplicaId,
@@ -132,7 +128,7 @@ async fn two_gateways_know_of_each_other(fixture: &Fixture) {
     assert!(rows.iter().all(|row| row.fault.is_none()), "{rows:?}");
     for gateway in [&first, &second] {
         gateway.running().gateway().beat().await;
-        assert_eq!(*gateway.running().gateway().known_replicas().borrow(), 2);
+        assert_eq!(gateway.running().gateway().replicas().known().get(), 2);
         let ready = ask(gateway.admin, "/readyz").await;
         assert_eq!(ready.status, 200, "{}", ready.body);
         let ready = ready.json();
@@ -148,7 +144,7 @@ async fn two_gateways_know_of_each_other(fixture: &Fixture) {
     // Who ends takes its row away.
     second.stop().await;
     first.running().gateway().beat().await;
-    assert_eq!(*first.running().gateway().known_replicas().borrow(), 1);
+    assert_eq!(first.running().gateway().replicas().known().get(), 1);
     first.stop().await;
     assert_eq!(fixture.store.replicas().await, Ok(Vec::new()));
 }

@@ -19,12 +19,12 @@ use wicketgate::{
     ids::LicenseId,
     limit::{
         RedisLimiter, Replicas, Shares,
-        redis::{Line, RedisLimiterParts},
+        redis::{Line, LineParts, RedisLimiterParts},
         shares::Ask,
     },
     quota::Rate,
     secret::SecretString,
-    telemetry::metrics::Metrics,
+    telemetry::{health::State, metrics::Metrics},
     upstream::{Comer, Gate, Observed, gate::GateLimits},
 };
 
@@ -43,7 +43,15 @@ impl Process {
         let metrics = Metrics::new();
         let clock: SharedClock = Arc::new(SystemClock::new());
         let url = SecretString::new(redis.url());
-        let line = Line::new(&url, None, Duration::from_secs(1), Arc::clone(&metrics)).unwrap();
+        let line = Line::new(LineParts {
+            url: &url,
+            ca_file: None,
+            timeout: Duration::from_secs(1),
+            without: State::Degraded,
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+        });
+        let line = line.unwrap();
         line.connect().await.unwrap();
         let replicas = Replicas::default();
         let parts = RedisLimiterParts {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,14 @@ use redis::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{secret::SecretString, telemetry::metrics::Metrics};
+use crate::{
+    clock::SharedClock,
+    secret::SecretString,
+    telemetry::{
+        health::{Component, State},
+        metrics::Metrics,
+    },
+};
 
 /// How often a lost Redis is looked for, and a quiet one asked whether it is there.
 const LOOK: Duration = Duration::from_millis(500);
@@ -47,10 +54,17 @@ pub enum LineFault {
     Certificates(PathBuf),
 }
 
-/// Redis does not answer, or not in time, or not what it should.
+/// Why a question has no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("redis is away")]
-pub struct Away;
+pub enum Unanswered {
+    /// Redis does not answer, or not what it should. Nobody is to wait for it.
+    #[error("redis is away")]
+    Away,
+    /// This answer came too late; others came meanwhile, so Redis is there. What was asked for may
+    /// have been taken.
+    #[error("redis was late")]
+    Late,
+}
 
 /// A connection that is kept up.
 pub struct Line {
@@ -58,17 +72,40 @@ pub struct Line {
     timeout: Duration,
     connection: ArcSwapOption<MultiplexedConnection>,
     here: AtomicBool,
+    /// How many questions were answered.
+    answers: AtomicU64,
+    without: State,
+    clock: SharedClock,
     metrics: Arc<Metrics>,
 }
 
+/// What a line is made from.
+pub struct LineParts<'a> {
+    /// `redis://` or `rediss://`, with user and password.
+    pub url: &'a SecretString,
+    /// What TLS trusts; none: what the system does.
+    pub ca_file: Option<&'a Path>,
+    /// How long an answer may take.
+    pub timeout: Duration,
+    /// How the gateway is without it.
+    pub without: State,
+    /// Says since when.
+    pub clock: SharedClock,
+    /// Shows whether it is there.
+    pub metrics: Arc<Metrics>,
+}
+
 impl Line {
-    /// Not connected yet; see [`Line::connect`]. `ca_file`: what TLS trusts, else the system's.
-    pub fn new(
-        url: &SecretString,
-        ca_file: Option<&Path>,
-        timeout: Duration,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, LineFault> {
+    /// Not connected yet; see [`Line::connect`].
+    pub fn new(parts: LineParts<'_>) -> Result<Self, LineFault> {
+        let LineParts {
+            url,
+            ca_file,
+            timeout,
+            without,
+            clock,
+            metrics,
+        } = parts;
         let address = url.expose().as_str().into_connection_info();
         // The library's own words may repeat the address, and with it the password.
         let address = address.map_err(|_| LineFault::Address)?;
@@ -88,14 +125,18 @@ impl Line {
                     .map_err(|_| LineFault::Certificates(path.to_owned()))?
             }
         };
-        metrics.redis_away.set(1);
-        Ok(Self {
+        let line = Self {
             client,
             timeout,
             connection: ArcSwapOption::empty(),
             here: AtomicBool::new(false),
+            answers: AtomicU64::new(0),
+            without,
+            clock,
             metrics,
-        })
+        };
+        line.tell(without);
+        Ok(line)
     }
 
     /// Does Redis answer, as far as is known?
@@ -104,12 +145,24 @@ impl Line {
     }
 
     /// Runs a script. While Redis is away this returns at once.
-    pub async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, Away> {
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        call: &ScriptInvocation<'_>,
+    ) -> Result<T, Unanswered> {
         let mut connection = self.connection()?;
         self.metrics.redis_questions.inc();
-        call.invoke_async(&mut connection)
-            .await
-            .map_err(|error| self.lost(&error))
+        let asked = self.answers.load(Ordering::Acquire);
+        match call.invoke_async(&mut connection).await {
+            Ok(answer) => {
+                self.answers.fetch_add(1, Ordering::AcqRel);
+                Ok(answer)
+            }
+            // Answers come in the order of the questions: after a later one, this one is only late.
+            Err(error) if error.is_timeout() && self.answers.load(Ordering::Acquire) != asked => {
+                Err(Unanswered::Late)
+            }
+            Err(error) => Err(self.lost(&error)),
+        }
     }
 
     /// Sends a command whose answer nobody waits for.
@@ -123,26 +176,33 @@ impl Line {
         }
     }
 
-    fn connection(&self) -> Result<MultiplexedConnection, Away> {
+    fn connection(&self) -> Result<MultiplexedConnection, Unanswered> {
         if !self.is_here() {
-            return Err(Away);
+            return Err(Unanswered::Away);
         }
         let connection = self.connection.load();
-        connection.as_deref().cloned().ok_or(Away)
+        connection.as_deref().cloned().ok_or(Unanswered::Away)
     }
 
-    fn lost(&self, error: &redis::RedisError) -> Away {
+    fn tell(&self, state: State) {
+        let away = i64::from(state != State::Ok);
+        self.metrics.redis_away.set(away);
+        let health = &self.metrics.health;
+        health.tell(Component::Redis, state, self.clock.now());
+    }
+
+    fn lost(&self, error: &redis::RedisError) -> Unanswered {
         if self.here.swap(false, Ordering::AcqRel) {
-            self.metrics.redis_away.set(1);
+            self.tell(self.without);
             // Its kind only: the text may hold what was asked.
             tracing::warn!(kind = ?error.kind(), timeout = error.is_timeout(), "redis.away");
         }
-        Away
+        Unanswered::Away
     }
 
     /// Connects, and asks whether scripts that write run: a replica that may only be read, or a full
     /// memory, counts as away.
-    pub async fn connect(&self) -> Result<(), Away> {
+    pub async fn connect(&self) -> Result<(), Unanswered> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout))
@@ -153,14 +213,14 @@ impl Line {
         let mut connection = match tokio::time::timeout(self.timeout * 2, open).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return Err(self.lost(&error)),
-            Err(_) => return Err(Away),
+            Err(_) => return Err(Unanswered::Away),
         };
         Self::probe(&mut connection)
             .await
             .map_err(|error| self.lost(&error))?;
         self.connection.store(Some(Arc::new(connection)));
         if !self.here.swap(true, Ordering::AcqRel) {
-            self.metrics.redis_away.set(0);
+            self.tell(State::Ok);
             tracing::info!("redis.here");
         }
         Ok(())
@@ -180,7 +240,7 @@ impl Line {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             match self.connection() {
-                Err(Away) => {
+                Err(_) => {
                     // Away still: said once, when it was lost.
                     let _ = self.connect().await;
                 }

@@ -8,7 +8,7 @@ use wicketgate::{
     entropy::{OsEntropy, SharedEntropy},
     ids::LicenseId,
     kms::Keyring,
-    license::{License, LicenseStatus},
+    license::{License, LicenseStatus, Overrides},
     secret::SecretString,
     store::{KeyRecord, Stamp, StatusChange},
     vault::Vault,
@@ -39,6 +39,7 @@ impl Cluster {
                 status: LicenseStatus::Active,
                 created: now,
                 expires: None,
+                overrides: Overrides::default(),
             };
             let stamp = Stamp::new("test", &clock, &OsEntropy);
             self.store
