@@ -66,7 +66,11 @@ async fn a_large_log_asks_to_be_written_and_is_bounded() {
     for number in LARGE..MOST + 3 {
         note(&log, number, Happened::Answered, 1);
     }
-    assert_eq!((log.state().rows, log.state().lost), (MOST, 3));
+    let (rows, lost) = {
+        let state = log.state();
+        (state.rows, state.lost)
+    };
+    assert_eq!((rows, lost), (MOST, 3));
     // What is known is added up on.
     note(&log, 0, Happened::Failed, 1);
     assert_eq!(log.state().lost, 3);
