@@ -22,6 +22,7 @@ const NOBODY: u32 = 65_534;
 
 const CONFIGURATION: &str = "keys: [{ id: k1, env: KEY }]
 listen: { public: \"127.0.0.1:0\", admin: \"127.0.0.1:0\" }
+limits: { drain_delay: 0s }
 plans: { pro: { tools: [\"*\"] } }
 upstreams:
   up:

@@ -168,9 +168,16 @@ async fn redis_may_ask_for_tls_and_a_user() {
         "--tls-ca-cert-file",
         &file("ca.pem"),
         "--user",
-        "default off",
+        "default",
+        "off",
         "--user",
-        "gate on >s3cret ~wg:* +@all -@admin -@dangerous",
+        "gate",
+        "on",
+        ">s3cret",
+        "~wg:*",
+        "+@all",
+        "-@admin",
+        "-@dangerous",
     ]);
     let ca = folder.path().join("ca.pem");
     let line = |user: &str, ca: Option<&Path>| {
