@@ -236,7 +236,7 @@ impl Gateway {
             clock: Arc::clone(&clock),
             stopping: leaving.clone(),
         });
-        Ok(Self {
+        let gateway = Self {
             config,
             public,
             admin,
@@ -260,7 +260,10 @@ impl Gateway {
             plans,
             heartbeat,
             last_prune: LastPrune::never(),
-        })
+        };
+        // Limits that each replica keeps alone are divided by how many there are.
+        gateway.beat().await;
+        Ok(gateway)
     }
 
     /// The configuration being served.
@@ -296,7 +299,7 @@ impl Gateway {
     /// Keeps the connection to Redis up until told to stop; without Redis there is nothing to do.
     pub async fn keep_redis(&self, stop: CancellationToken) {
         if let Limiter::Redis(shared) = &*self.limiter {
-            shared.line().keep(stop).await;
+            Arc::clone(shared.line()).keep(stop).await;
         }
     }
 
@@ -320,6 +323,8 @@ impl Gateway {
         self.write_activity().await;
         self.connections.close().await;
         let given = self.ledger.close().await;
+        // Calls that were cut off have been noted meanwhile.
+        self.write_activity().await;
         tracing::info!(units = given.units, failed = given.failed, "ledger.closed");
         self.log.close();
         self.sign_off().await;

@@ -5,12 +5,13 @@ pub mod local;
 pub mod redis;
 pub mod replicas;
 pub mod shares;
+mod told;
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use crate::names::UpstreamName;
+use crate::{names::UpstreamName, quota::Exhausted};
 
 pub use self::{
     claim::{AtOnce, Bucket, BucketKey, Claim, LimitError, Place, Standing},
@@ -65,6 +66,14 @@ impl Limiter {
         match self {
             Self::Local(_) => None,
             Self::Redis(shared) => Some(shared.shares_of(upstream)),
+        }
+    }
+
+    /// Is this bucket known to be empty? Costs a look in memory, and asks nobody.
+    pub fn told(&self, bucket: &Bucket) -> Option<Exhausted> {
+        match self {
+            Self::Local(local) => local.told(bucket),
+            Self::Redis(shared) => shared.told(bucket),
         }
     }
 

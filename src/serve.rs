@@ -182,7 +182,7 @@ impl Running {
     }
 
     /// Not ready any more, streams get their end, running calls finish, unspent calls go back.
-    pub async fn stop(self) -> Drained {
+    pub async fn stop(mut self) -> Drained {
         let patience = self.gateway.config().limits.drain_timeout.duration();
         tracing::info!("draining");
         // Open streams get their result.
@@ -195,7 +195,9 @@ impl Running {
             self.gateway.detached.wait().await;
         })
         .await;
+        // Nothing goes on beside the closing: what a task had taken to write is put back first.
         self.front.end();
+        self.front.ended().await;
         self.gateway.close().await;
         match drained {
             Ok(()) => Drained::Whole,

@@ -1,6 +1,6 @@
 //! The order of the policies, in one expression.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
@@ -38,6 +38,8 @@ pub struct StackParts {
     pub usage: Arc<UsageLog>,
     /// What licenses may do.
     pub plans: Arc<Plans>,
+    /// Longest time of a call.
+    pub call_timeout: Duration,
 }
 
 /// The journey of a call. Authentication lies before it, in `http::router`: no call exists
@@ -51,6 +53,7 @@ pub fn stack(parts: StackParts) -> CallService {
         clock,
         usage,
         plans,
+        call_timeout,
     } = parts;
     let policies = ServiceBuilder::new()
         // Outermost, so that every refusal below is noted, and a caller who goes away too.
@@ -64,6 +67,7 @@ pub fn stack(parts: StackParts) -> CallService {
         .layer(AroundLayer(Windows {
             limiter,
             plans: Arc::clone(&plans),
+            call_timeout,
             resolve: Resolve { catalog },
         }))
         // Before what the customer pays for: a call without an account asks for one and is free.

@@ -7,7 +7,6 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
 use super::{
     Call, CallError, CallResult,
@@ -21,7 +20,7 @@ use crate::{
     quota::{Rate, Tier},
 };
 
-/// A place is held no longer than this beyond the call's deadline, should its process die.
+/// A place is held no longer than this beyond the longest call, should its process die.
 const BEYOND: Duration = Duration::from_secs(10);
 
 /// So many calls of one session, and of one license by plan.
@@ -31,6 +30,8 @@ pub struct Windows {
     pub limiter: Arc<Limiter>,
     /// How much licenses have.
     pub plans: Arc<Plans>,
+    /// Longest time of a call.
+    pub call_timeout: Duration,
     /// Which tool is meant.
     pub resolve: Resolve,
 }
@@ -52,7 +53,7 @@ impl Windows {
         claim
     }
 
-    fn of_license(call: &Call, allowance: &Allowance) -> (Option<Bucket>, Option<AtOnce>) {
+    fn of_license(&self, call: &Call, allowance: &Allowance) -> (Option<Bucket>, Option<AtOnce>) {
         let minute = allowance.per_minute.map(|count| Bucket {
             tier: Tier::LicenseMinute,
             rate: Rate::per_minute(count),
@@ -60,7 +61,7 @@ impl Windows {
         });
         let at_once = allowance.concurrent.map(|most| AtOnce {
             most,
-            lifetime: call.deadline.saturating_duration_since(Instant::now()) + BEYOND,
+            lifetime: self.call_timeout + BEYOND,
         });
         (minute, at_once)
     }
@@ -72,11 +73,17 @@ impl Around for Windows {
         inner: &mut S,
         mut call: Call,
     ) -> BoxFuture<'static, CallResult> {
-        let fit = self.look(&mut call);
         let allowance = self.plans.of(call.principal.license());
         let mut claim = Self::of_session(&call, &allowance);
+        // The cheapest refusal first: a session that does not wait costs us nothing more than this.
+        if let Some(exhausted) = self.limiter.told(&claim.first) {
+            let told = Err(LimitError::Exhausted(exhausted));
+            let refused = admitted(&mut call, &claim, told, Ok(()));
+            return Box::pin(std::future::ready(refused.and(Err(CallError::Internal))));
+        }
+        let fit = self.look(&mut call);
         if fit.is_ok() {
-            (claim.second, claim.at_once) = Self::of_license(&call, &allowance);
+            (claim.second, claim.at_once) = self.of_license(&call, &allowance);
         }
         match self.limiter.take(claim) {
             Taking::Done(taken) => match admitted(&mut call, &claim, taken, fit) {

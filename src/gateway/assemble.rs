@@ -123,6 +123,7 @@ pub(super) fn serving(
         clock: Arc::clone(shared.clock),
         usage: Arc::clone(shared.usage),
         plans: Arc::new(config.allowances()),
+        call_timeout: limits.call_timeout.duration(),
     });
     let listing = limits.session.count.saturating_mul(
         std::num::NonZeroU32::new(LISTS_PER_CALL).unwrap_or(std::num::NonZeroU32::MIN),

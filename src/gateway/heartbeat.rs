@@ -117,6 +117,10 @@ impl Heartbeat {
             Err(error) => {
                 tracing::debug!(%error, "replica.not_written");
                 health.tell(Component::StoreWrites, State::Degraded, ours);
+                // The others are there nevertheless, and this one with them.
+                if let Ok(known) = self.store.living_replicas(record.seen).await {
+                    self.known.set(known);
+                }
             }
         }
     }

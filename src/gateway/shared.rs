@@ -44,11 +44,12 @@ pub(super) async fn limiter(parts: LimiterParts<'_>) -> Result<Limiter, BuildErr
         clock: Arc::clone(&clock),
         metrics: Arc::clone(parts.metrics),
     })?;
+    let line = Arc::new(line);
     if line.connect().await.is_err() {
         tracing::warn!("redis.away_at_start");
     }
     let made_of = RedisLimiterParts {
-        line: Arc::new(line),
+        line,
         key: parts.vault.limit_key().clone(),
         clock,
         when_away: config.when_away,

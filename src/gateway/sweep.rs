@@ -30,6 +30,10 @@ const KEPT_USAGE: Duration = Duration::from_hours(400 * 24);
 /// That an addition to it was made is kept so long: nobody tries one again for longer.
 const KEPT_BATCHES: Duration = Duration::from_hours(30 * 24);
 
+/// That a block of calls was given back is kept so long: a license that calls now and then has
+/// hundreds a day.
+const KEPT_LEASES: Duration = Duration::from_hours(48);
+
 /// When sessions were last looked through, in milliseconds.
 pub(super) struct LastPrune(AtomicI64);
 
@@ -84,7 +88,11 @@ impl Gateway {
         let (unused, idle) = (before(now, UNUSED_CLIENT), before(now, IDLE_CLIENT));
         let uses = store.prune_scope_uses(before(now, KEPT_SCOPE_USES)).await?;
         let usage = store
-            .prune_usage(before(now, KEPT_USAGE), before(now, KEPT_BATCHES))
+            .prune_usage(
+                before(now, KEPT_USAGE),
+                before(now, KEPT_BATCHES),
+                before(now, KEPT_LEASES),
+            )
             .await?;
         store
             .prune_replicas(store.time(&*self.clock).await?)

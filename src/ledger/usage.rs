@@ -22,8 +22,8 @@ use crate::{
 const MOST: usize = 100_000;
 /// So many rows are written at once, without waiting for the next turn.
 const LARGE: usize = 5_000;
-/// Most rows in one transaction.
-const BATCH: usize = 250;
+/// Most rows in one transaction: each is a statement, and all of them have one deadline.
+const BATCH: usize = 50;
 
 /// How a call of a license ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,6 +111,13 @@ impl Place {
     }
 }
 
+impl Place {
+    /// There was none: nothing is to be given back.
+    pub(super) fn was_not_given(mut self) {
+        self.0 = None;
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(free) = self.0.take() {

@@ -9,7 +9,10 @@ use governor::{
     nanos::Nanos, state::keyed::DashMapStateStore,
 };
 
-use super::claim::{AtOnce, Bucket, BucketKey, Claim, Place, Standing};
+use super::{
+    claim::{AtOnce, Bucket, BucketKey, Claim, Place, Standing},
+    told::Told,
+};
 use crate::{
     clock::SharedClock,
     quota::{Exhausted, Rate, Tier, WindowLevel},
@@ -44,6 +47,7 @@ pub struct LocalLimiter {
     by_rate: ArcSwap<HashMap<(Tier, Rate), Arc<Buckets>>>,
     /// How many of an owner run at once; none without any.
     running: Arc<DashMap<BucketKey, u32>>,
+    told: Told,
 }
 
 impl LocalLimiter {
@@ -53,6 +57,7 @@ impl LocalLimiter {
             clock,
             by_rate: ArcSwap::default(),
             running: Arc::default(),
+            told: Told::new(),
         }
     }
 
@@ -68,12 +73,19 @@ impl LocalLimiter {
         Ok(standing)
     }
 
+    /// Is this bucket known to be empty?
+    pub(super) fn told(&self, bucket: &Bucket) -> Option<Exhausted> {
+        self.told.still(bucket, self.clock.monotonic())
+    }
+
     fn take_one(&self, bucket: &Bucket) -> Result<WindowLevel, Exhausted> {
         let Bucket { tier, rate, key } = *bucket;
         let taken = self.buckets(tier, rate).check_key(&key);
-        let snapshot = taken.map_err(|until| Exhausted {
-            tier,
-            retry_after: until.wait_time_from(MonotonicClock(Arc::clone(&self.clock)).now()),
+        let snapshot = taken.map_err(|until| {
+            let now = MonotonicClock(Arc::clone(&self.clock)).now();
+            let retry_after = until.wait_time_from(now);
+            self.told.note(bucket, retry_after, self.clock.monotonic());
+            Exhausted { tier, retry_after }
         })?;
         let remaining = snapshot.remaining_burst_capacity();
         let spent = rate.count.get().saturating_sub(remaining);

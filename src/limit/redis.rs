@@ -13,15 +13,15 @@ use std::{
 };
 
 use data_encoding::BASE64URL_NOPAD;
-use quick_cache::sync::Cache;
 use redis::Script;
 
-pub use self::line::{Line, LineFault, LineParts, Unanswered};
+pub use self::line::{GivenBack, Line, LineFault, LineParts, Unanswered};
 use super::{
-    claim::{Bucket, BucketKey, Claim, LimitError, Place, Standing},
+    claim::{Bucket, Claim, LimitError, Place, Standing},
     local::{LocalLimiter, PLACE_SOON},
     replicas::Replicas,
     shares::Shares,
+    told::Told,
 };
 use crate::{
     clock::SharedClock,
@@ -35,9 +35,6 @@ use crate::{
 
 /// Takes from windows; see its own head for the form of question and answer.
 const WINDOWS: &str = include_str!("redis/windows.lua");
-
-/// Most refusals remembered, so that a caller who does not wait costs no question.
-const MOST_TOLD: usize = 10_000;
 
 /// What the limiter is made of.
 pub struct RedisLimiterParts {
@@ -60,8 +57,7 @@ pub struct RedisLimiter {
     parts: RedisLimiterParts,
     script: Script,
     local: LocalLimiter,
-    /// Until when a bucket is known to be empty.
-    told: Cache<(Tier, BucketKey), (Rate, Duration)>,
+    told: Told,
     /// Names places: a random half of this process, and a count.
     process: u64,
     count: AtomicU64,
@@ -75,7 +71,7 @@ impl RedisLimiter {
         Self {
             script: Script::new(WINDOWS),
             local: LocalLimiter::new(Arc::clone(&parts.clock)),
-            told: Cache::new(MOST_TOLD),
+            told: Told::new(),
             process: u64::from_be_bytes(process),
             count: AtomicU64::new(0),
             parts,
@@ -129,17 +125,9 @@ impl RedisLimiter {
         }
     }
 
-    fn told(&self, bucket: &Bucket) -> Option<Exhausted> {
-        let known = (bucket.tier, bucket.key);
-        let (rate, until) = self.told.get(&known)?;
-        let retry_after = until.saturating_sub(self.parts.clock.monotonic());
-        // Under another rate it may have something.
-        if retry_after.is_zero() || rate != bucket.rate {
-            self.told.remove(&known);
-            return None;
-        }
-        let tier = bucket.tier;
-        Some(Exhausted { tier, retry_after })
+    /// Is this bucket known to be empty?
+    pub(super) fn told(&self, bucket: &Bucket) -> Option<Exhausted> {
+        self.told.still(bucket, self.parts.clock.monotonic())
     }
 
     async fn ask(&self, claim: &Claim) -> Result<Result<Standing, Exhausted>, Unanswered> {
@@ -157,13 +145,18 @@ impl RedisLimiter {
             call.arg(at_once.most.get())
                 .arg(micros(at_once.lifetime))
                 .arg(&name);
-            (key, name)
+            let line = Arc::clone(&self.parts.line);
+            // Made before it is asked for: a caller who goes away meanwhile leaves none behind.
+            Place::new(move || line.give_back(GivenBack { key, name }))
         });
         let answer: Vec<u64> = self.parts.line.run(&call).await?;
         let &[_, refused, wait, ref windows @ ..] = answer.as_slice() else {
             return Err(Unanswered::Away);
         };
         if refused != 0 {
+            if let Some(place) = place {
+                place.was_not_given();
+            }
             return Ok(Err(self.refused(
                 claim,
                 refused,
@@ -180,10 +173,7 @@ impl RedisLimiter {
                 reset: Duration::from_micros(window[1]),
             });
         }
-        standing.place = place.map(|(key, name)| {
-            let line = Arc::clone(&self.parts.line);
-            Place::new(move || line.send(redis::cmd("ZREM").arg(key).arg(name).take()))
-        });
+        standing.place = place;
         Ok(Ok(standing))
     }
 
@@ -197,9 +187,8 @@ impl RedisLimiter {
                 retry_after: PLACE_SOON,
             };
         };
-        let until = self.parts.clock.monotonic() + retry_after;
-        self.told
-            .insert((bucket.tier, bucket.key), (bucket.rate, until));
+        let now = self.parts.clock.monotonic();
+        self.told.note(&bucket, retry_after, now);
         Exhausted {
             tier: bucket.tier,
             retry_after,

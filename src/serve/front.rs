@@ -1,6 +1,6 @@
 //! Both listeners, and what answers behind them, which can be exchanged while they listen.
 
-use std::{net::SocketAddr, num::NonZeroU32, sync::Arc};
+use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -15,6 +15,9 @@ use super::{
 use crate::{
     clock::SharedClock, config::ListenConfig, gateway::Gateway, telemetry::metrics::Metrics,
 };
+
+/// How long tasks that were ended may take to let go.
+const LETTING_GO: Duration = Duration::from_secs(2);
 
 /// What answers on each listener.
 pub struct Services {
@@ -138,6 +141,13 @@ impl Front {
         self.stopping.cancel();
         self.accepting.cancel();
         self.connections.close();
+    }
+
+    /// Waits, but not long, until what was ended has let go of everything.
+    pub(super) async fn ended(&mut self) {
+        let tasks = std::mem::take(&mut self.tasks);
+        let ended = futures_util::future::join_all(tasks);
+        drop(tokio::time::timeout(LETTING_GO, ended).await);
     }
 
     /// Ends everything at once. For a front that answers nothing worth waiting for.

@@ -51,12 +51,14 @@ const MONTHS: &str = "DELETE FROM license_windows WHERE (license_id, meter, numb
      WHERE meter = 'calls_month' AND number < $1 LIMIT 5000)";
 
 impl Store {
-    /// Removes what licenses used before the day `before`, and which additions to it were made
-    /// before `batches_before`: a repetition of those would count twice. How many rows.
+    /// Removes what licenses used before the day `before`; which additions to it were made before
+    /// `batches_before`: a repetition of those would count twice; and leases that were closed before
+    /// `leases_before`: a repetition of their closing would find none. How many rows.
     pub async fn prune_usage(
         &self,
         before: Timestamp,
         batches_before: Timestamp,
+        leases_before: Timestamp,
     ) -> Result<u64, StoreError> {
         let (day, month) = (before.day().number(), before.day().month().number());
         let mut removed = 0;
@@ -64,7 +66,7 @@ impl Store {
             (USAGE, day),
             (DAYS, day),
             (MONTHS, month),
-            (LEASES, before.as_millis()),
+            (LEASES, leases_before.as_millis()),
             (LOST_LEASES, before.as_millis()),
             (BATCHES, batches_before.as_millis()),
         ] {

@@ -81,6 +81,18 @@ impl Store {
         })
     }
 
+    /// How many live at `now`, which is [`Store::time`]. For whoever cannot write.
+    pub async fn living_replicas(&self, now: Timestamp) -> Result<u32, StoreError> {
+        const LIVE: &str = "SELECT COUNT(*) FROM replicas WHERE seen_ms >= $1";
+        read!(self, pool => {
+            let row = sqlx::query(LIVE)
+                .bind(before(now, LIVING))
+                .fetch_one(pool)
+                .await?;
+            u32::try_from(row.int(0)?).unwrap_or(u32::MAX).max(1)
+        })
+    }
+
     /// All that wrote within a day, oldest first; at most ten thousand.
     pub async fn replicas(&self) -> Result<Vec<ReplicaRecord>, StoreError> {
         const SQL: &str = "SELECT id, started_ms, seen_ms, version, config, reloaded, fault \

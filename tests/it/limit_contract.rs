@@ -122,9 +122,10 @@ pub(crate) async fn limiter(
         metrics: Arc::clone(metrics),
     });
     let line = line.unwrap();
+    let line = Arc::new(line);
     line.connect().await.unwrap();
     let parts = RedisLimiterParts {
-        line: Arc::new(line),
+        line,
         key,
         clock: clock.clone(),
         when_away,

@@ -48,7 +48,7 @@ impl Model {
         }
         if let Some((most, lifetime, name)) = &question.place {
             let places = self.places.entry(question.owner).or_default();
-            places.retain(|(end, _)| *end > now && *end <= now + lifetime);
+            places.retain(|(end, _)| *end > now && *end <= now + 3_600_000_000);
             if places.len() as u64 >= *most {
                 answer[1] = question.buckets.len() as u64 + 1;
                 answer[2] = 1_000_000;
@@ -210,7 +210,7 @@ fn kept(bench: &Bench) -> CancellationToken {
     if let Limiter::Redis(shared) = &bench.limiter {
         let line = Arc::clone(shared.line());
         let stop = stop.clone();
-        tokio::spawn(async move { line.keep(stop).await });
+        tokio::spawn(line.keep(stop));
     }
     stop
 }
@@ -265,6 +265,95 @@ async fn q_04_killed_stalled_and_flushed_each_lets_a_bounded_number_pass() {
     let flushed = given(&bench, 30).await;
     assert_eq!(flushed, 30, "once more, and no more");
     println!("of 30 a minute: killed {killed}, new {fresh}, stalled {stalled}, flushed {flushed}");
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn q_04_what_was_asked_when_it_stalled_is_decided_here() {
+    let bench = Arc::new(Bench::shared().await);
+    let stop = kept(&bench);
+    let callers = (0..200).map(|_| {
+        let bench = Arc::clone(&bench);
+        tokio::spawn(async move {
+            let mut taken = Vec::new();
+            for _ in 0..20 {
+                taken.push(bench.take(claim(100_000)).await);
+                tokio::task::yield_now().await;
+            }
+            taken
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    while bench.metrics.redis_questions.get() < 400 {
+        tokio::task::yield_now().await;
+    }
+    bench.redis.as_ref().unwrap().stall();
+    let (mut given, mut limited) = (0, 0);
+    for caller in callers {
+        for taken in caller.await.unwrap() {
+            match taken {
+                Ok(_) => given += 1,
+                Err(LimitError::Exhausted(exhausted)) => {
+                    assert_eq!(exhausted.tier, Tier::LicenseAtOnce);
+                    limited += 1;
+                }
+                Err(LimitError::Unavailable) => panic!("nobody decided"),
+            }
+        }
+    }
+    println!("4,000 asked around a stall: {given} given, {limited} found no place");
+    assert_eq!(given + limited, 4_000);
+    bench.redis.as_ref().unwrap().go_on();
+    back(&bench).await;
+    stop.cancel();
+}
+
+async fn places(bench: &Bench) -> u64 {
+    let mut connection = bench.redis.as_ref().unwrap().connection().await;
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("wg:*:at_once")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    let mut held = 0;
+    for key in keys {
+        let there: u64 = redis::cmd("ZCARD")
+            .arg(key)
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        held += there;
+    }
+    held
+}
+
+#[tokio::test]
+async fn places_are_given_back_whatever_happens_to_their_callers() {
+    let bench = Bench::shared().await;
+    let stop = kept(&bench);
+    // Held through an outage, and given back in it.
+    let standing = bench.take(claim(1_000)).await.unwrap();
+    assert_eq!(places(&bench).await, 1);
+    bench.redis.as_ref().unwrap().stall();
+    let alone = bench.take(claim(1_000)).await.unwrap();
+    assert_eq!(bench.metrics.redis_away.get(), 1);
+    drop((standing, alone));
+    bench.redis.as_ref().unwrap().go_on();
+    back(&bench).await;
+    // Callers who go away before they have an answer.
+    for _ in 0..50 {
+        let asking = bench.take(claim(1_000));
+        drop(tokio::time::timeout(Duration::ZERO, asking).await);
+    }
+    let mut held = places(&bench).await;
+    for _ in 0..400 {
+        if held == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        held = places(&bench).await;
+    }
+    assert_eq!(held, 0, "left behind");
     stop.cancel();
 }
 

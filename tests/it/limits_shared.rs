@@ -139,15 +139,16 @@ fn certificates(folder: &Path) {
     std::fs::write(folder.join("key.pem"), key.serialize_pem()).unwrap();
 }
 
-fn made(url: &SecretString, ca_file: Option<&Path>) -> Result<Line, LineFault> {
-    Line::new(LineParts {
+fn made(url: &SecretString, ca_file: Option<&Path>) -> Result<Arc<Line>, LineFault> {
+    let line = Line::new(LineParts {
         url,
         ca_file,
         timeout: Duration::from_secs(2),
         without: State::Degraded,
         clock: Arc::new(ManualClock::new(NOON)),
         metrics: Metrics::new(),
-    })
+    })?;
+    Ok(Arc::new(line))
 }
 
 #[tokio::test]

@@ -434,6 +434,9 @@ async fn sessions_end_when_idle_and_in_any_case(fixture: &Fixture) {
 async fn sweep(gateway: &TestGateway) {
     let now = gateway.clock.now();
     let gateway = gateway.running().gateway();
-    gateway.metrics.health.tell(Component::Clock, State::Ok, now);
+    gateway
+        .metrics
+        .health
+        .tell(Component::Clock, State::Ok, now);
     gateway.sweep().await;
 }

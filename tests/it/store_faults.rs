@@ -64,6 +64,7 @@ async fn an_empty_database_has_everything_pending() {
             "0001_init",
             "0002_sessions",
             "0003_connections",
+            "0004_usage",
             "0005_replicas"
         ]
     );

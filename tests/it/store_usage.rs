@@ -245,10 +245,10 @@ async fn what_was_used_long_ago_is_removed(fixture: &Fixture) {
         .clock
         .now()
         .plus(std::time::Duration::from_millis(1));
-    assert_eq!(store.prune_usage(NOON, NOON).await.unwrap(), 2);
+    assert_eq!(store.prune_usage(NOON, NOON, NOON).await.unwrap(), 2);
     assert_eq!(listed(fixture, uses(-9, 9)).await, [row(0, 1, "search", 1)]);
     assert_eq!(used(fixture).await, today(1));
     // Two leases and the batch, but nothing of today.
-    assert_eq!(store.prune_usage(later, later).await.unwrap(), 3);
+    assert_eq!(store.prune_usage(later, later, later).await.unwrap(), 3);
     assert_eq!(used(fixture).await, today(1));
 }

@@ -52,10 +52,11 @@ impl Process {
             metrics: Arc::clone(&metrics),
         });
         let line = line.unwrap();
+        let line = Arc::new(line);
         line.connect().await.unwrap();
         let replicas = Replicas::default();
         let parts = RedisLimiterParts {
-            line: Arc::new(line),
+            line,
             key: LimitKey::new(&[7; 32]),
             clock: Arc::clone(&clock),
             when_away: WhenAway::Local,

@@ -5,7 +5,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,6 +16,7 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, IntoConnectionInfo as _, Script,
     ScriptInvocation, TlsCertificates, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -29,6 +30,10 @@ use crate::{
 
 /// How often a lost Redis is looked for, and a quiet one asked whether it is there.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// A script that writes, and what it writes.
+const WRITES: &str = "redis.call('SET', KEYS[1], '1', 'PX', 1000) return 1";
+const PROBE: &str = "wg:{probe}";
 
 /// Most questions under way at once; further ones count as unanswered.
 const MOST_UNDER_WAY: usize = 10_000;
@@ -66,14 +71,39 @@ pub enum Unanswered {
     Late,
 }
 
+/// A place among those that run at once, to be given back.
+#[derive(Debug, Clone)]
+pub struct GivenBack {
+    /// Where the places are.
+    pub key: String,
+    /// Its name there.
+    pub name: String,
+}
+
+impl GivenBack {
+    fn command(&self) -> Cmd {
+        redis::cmd("ZREM").arg(&self.key).arg(&self.name).take()
+    }
+}
+
+/// One connection of those there were, by number.
+#[derive(Clone)]
+struct Connected {
+    number: u64,
+    connection: MultiplexedConnection,
+}
+
 /// A connection that is kept up.
 pub struct Line {
     client: Client,
     timeout: Duration,
-    connection: ArcSwapOption<MultiplexedConnection>,
+    connected: ArcSwapOption<Connected>,
     here: AtomicBool,
-    /// How many questions were answered.
-    answers: AtomicU64,
+    /// The number of the next question, and the highest of one that was answered.
+    asked: AtomicU64,
+    answered: AtomicU64,
+    /// Places that could not be given back yet.
+    owed: Mutex<Vec<GivenBack>>,
     without: State,
     clock: SharedClock,
     metrics: Arc<Metrics>,
@@ -128,9 +158,11 @@ impl Line {
         let line = Self {
             client,
             timeout,
-            connection: ArcSwapOption::empty(),
+            connected: ArcSwapOption::empty(),
             here: AtomicBool::new(false),
-            answers: AtomicU64::new(0),
+            asked: AtomicU64::new(1),
+            answered: AtomicU64::new(0),
+            owed: Mutex::default(),
             without,
             clock,
             metrics,
@@ -149,39 +181,54 @@ impl Line {
         &self,
         call: &ScriptInvocation<'_>,
     ) -> Result<T, Unanswered> {
-        let mut connection = self.connection()?;
         self.metrics.redis_questions.inc();
-        let asked = self.answers.load(Ordering::Acquire);
-        match call.invoke_async(&mut connection).await {
+        let mut to = self.connected()?;
+        let number = self.asked.fetch_add(1, Ordering::AcqRel);
+        match call.invoke_async(&mut to.connection).await {
             Ok(answer) => {
-                self.answers.fetch_add(1, Ordering::AcqRel);
+                self.answered.fetch_max(number, Ordering::AcqRel);
                 Ok(answer)
             }
-            // Answers come in the order of the questions: after a later one, this one is only late.
-            Err(error) if error.is_timeout() && self.answers.load(Ordering::Acquire) != asked => {
+            // Answers come in the order of the questions: a later one has come, so this one is late.
+            Err(error) if error.is_timeout() && self.answered.load(Ordering::Acquire) > number => {
                 Err(Unanswered::Late)
             }
-            Err(error) => Err(self.lost(&error)),
+            Err(error) => Err(self.lost(to.number, &error)),
         }
     }
 
-    /// Sends a command whose answer nobody waits for.
-    pub fn send(self: &Arc<Self>, command: Cmd) {
-        let (line, connection) = (Arc::clone(self), self.connection());
-        if let Ok(mut connection) = connection {
-            tokio::spawn(async move {
-                let sent = command.exec_async(&mut connection).await;
-                sent.map_err(|error| line.lost(&error))
-            });
+    /// Gives a place back, now or, while Redis is away, when it is there again. Nobody waits for it.
+    pub fn give_back(self: &Arc<Self>, place: GivenBack) {
+        let line = Arc::clone(self);
+        match (self.connected(), Handle::try_current()) {
+            (Ok(mut to), Ok(runtime)) => drop(runtime.spawn(async move {
+                if let Err(error) = place.command().exec_async(&mut to.connection).await {
+                    line.lost(to.number, &error);
+                    line.keep_for_later(place);
+                }
+            })),
+            _ => line.keep_for_later(place),
         }
     }
 
-    fn connection(&self) -> Result<MultiplexedConnection, Unanswered> {
+    /// Those that find no room end by themselves.
+    fn keep_for_later(&self, place: GivenBack) {
+        let mut owed = self.owed();
+        if owed.len() < MOST_UNDER_WAY {
+            owed.push(place);
+        }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Vec<GivenBack>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connected(&self) -> Result<Connected, Unanswered> {
         if !self.is_here() {
             return Err(Unanswered::Away);
         }
-        let connection = self.connection.load();
-        connection.as_deref().cloned().ok_or(Unanswered::Away)
+        let connected = self.connected.load();
+        connected.as_deref().cloned().ok_or(Unanswered::Away)
     }
 
     fn tell(&self, state: State) {
@@ -191,8 +238,10 @@ impl Line {
         health.tell(Component::Redis, state, self.clock.now());
     }
 
-    fn lost(&self, error: &redis::RedisError) -> Unanswered {
-        if self.here.swap(false, Ordering::AcqRel) {
+    /// What was asked on a connection that has been replaced since says nothing of its successor.
+    fn lost(&self, number: u64, error: &redis::RedisError) -> Unanswered {
+        let current = self.connected.load().as_deref().map_or(0, |to| to.number);
+        if number == current && self.here.swap(false, Ordering::AcqRel) {
             self.tell(self.without);
             // Its kind only: the text may hold what was asked.
             tracing::warn!(kind = ?error.kind(), timeout = error.is_timeout(), "redis.away");
@@ -202,7 +251,7 @@ impl Line {
 
     /// Connects, and asks whether scripts that write run: a replica that may only be read, or a full
     /// memory, counts as away.
-    pub async fn connect(&self) -> Result<(), Unanswered> {
+    pub async fn connect(self: &Arc<Self>) -> Result<(), Unanswered> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.timeout))
             .set_response_timeout(Some(self.timeout))
@@ -210,45 +259,47 @@ impl Line {
         let open = self
             .client
             .get_multiplexed_async_connection_with_config(&config);
-        let mut connection = match tokio::time::timeout(self.timeout * 2, open).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err(self.lost(&error)),
-            Err(_) => return Err(Unanswered::Away),
+        let opened = tokio::time::timeout(self.timeout * 2, open).await;
+        let Ok(Ok(mut connection)) = opened else {
+            return Err(Unanswered::Away);
         };
-        Self::probe(&mut connection)
-            .await
-            .map_err(|error| self.lost(&error))?;
-        self.connection.store(Some(Arc::new(connection)));
+        if let Err(error) = Self::probe(&mut connection).await {
+            tracing::debug!(kind = ?error.kind(), "redis.unusable");
+            return Err(Unanswered::Away);
+        }
+        let number = 1 + self.connected.load().as_deref().map_or(0, |to| to.number);
+        let to = Connected { number, connection };
+        self.connected.store(Some(Arc::new(to)));
         if !self.here.swap(true, Ordering::AcqRel) {
             self.tell(State::Ok);
             tracing::info!("redis.here");
+        }
+        let owed = std::mem::take(&mut *self.owed());
+        for place in owed {
+            self.give_back(place);
         }
         Ok(())
     }
 
     async fn probe(connection: &mut MultiplexedConnection) -> redis::RedisResult<()> {
-        const WRITES: &str = "redis.call('SET', KEYS[1], '1', 'PX', 1000) return 1";
         Script::new(WRITES)
-            .key("wg:{probe}")
+            .key(PROBE)
             .invoke_async(connection)
             .await
     }
 
     /// Keeps the connection up until told to stop.
-    pub async fn keep(&self, stop: CancellationToken) {
+    pub async fn keep(self: Arc<Self>, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            match self.connection() {
-                Err(_) => {
-                    // Away still: said once, when it was lost.
-                    let _ = self.connect().await;
-                }
-                Ok(mut connection) => {
-                    if let Err(error) = Self::probe(&mut connection).await {
-                        self.lost(&error);
-                    }
-                }
+            if self.is_here() {
+                let probe = Script::new(WRITES);
+                // Says itself what became of it.
+                let _: Result<u64, Unanswered> = self.run(&probe.key(PROBE)).await;
+            } else {
+                // Away still: said once, when it was lost.
+                let _ = self.connect().await;
             }
         }
     }

@@ -31,13 +31,15 @@ if places then
   local key, at = KEYS[#KEYS], 2 * buckets
   local most, lifetime, name = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), ARGV[at + 3]
   redis.call('ZREMRANGEBYSCORE', key, '-inf', string.format('%.0f', now))
-  -- As above: a place cannot end later than one that is taken now.
-  redis.call('ZREMRANGEBYSCORE', key, string.format('(%.0f', now + lifetime), '+inf')
+  -- After a clock that was set back far: no place is held for longer than an hour.
+  redis.call('ZREMRANGEBYSCORE', key, string.format('(%.0f', now + 3600000000), '+inf')
   if redis.call('ZCARD', key) >= most then
     answer[2], answer[3] = buckets + 1, 1000000
     return answer
   end
   redis.call('ZADD', key, string.format('%.0f', now + lifetime), name)
-  redis.call('PEXPIRE', key, math.ceil(lifetime / 1000) + 1)
+  -- Others may end later than this one.
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
+  redis.call('PEXPIRE', key, math.ceil((tonumber(last[2]) - now) / 1000) + 1)
 end
 return answer
