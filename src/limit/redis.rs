@@ -95,7 +95,7 @@ impl RedisLimiter {
         Shares::new(
             Arc::clone(&self.parts.line),
             self.parts.replicas.clone(),
-            format!("{{wg:up:{digest}}}"),
+            format!("wg:{{up:{digest}}}"),
             format!("{:016x}{name:x}", self.process),
         )
     }

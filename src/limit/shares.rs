@@ -1,7 +1,9 @@
 //! An upstream's rate and concurrency over all processes: each is lent a little of both for a while,
 //! so that a call asks nobody.
 //!
-//! Decides nothing by itself: the state is Redis's, changed by one script on the server's clock.
+//! Decides nothing by itself: the state is Redis's, changed by one script on the server's clock. A
+//! process that loses Redis uses limit / known replicas. Does it alone lose it, that is beside what the
+//! others go on sharing: all together may then have up to that much more than the limit.
 
 use std::{sync::Arc, time::Duration};
 
