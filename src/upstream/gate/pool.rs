@@ -20,8 +20,15 @@ const CALL_ENDS: Duration = Duration::from_millis(200);
 /// Slots are used for less long than they are lent: clocks differ, and answers travel.
 const SLOT_ENDS: Duration = LENT.saturating_sub(Duration::from_millis(500));
 
-/// Slots that are in use or wanted are asked for again after this, idle ones given back.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Slots that are in use or wanted are asked for again after this. So soon also a process that does
+/// not need all it was lent hears that another waits.
+const HEARTBEAT: Duration = Duration::from_millis(250);
+
+/// What was in use in this time and in the one before may be needed again; slots beyond are given back.
+const PEAK: Duration = Duration::from_secs(1);
+
+/// Where nothing goes on, it is looked this often whether the gate is still there.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// Nobody asks twice in less.
 const BETWEEN: Duration = Duration::from_millis(5);
@@ -57,12 +64,12 @@ pub(super) struct Pool {
     pub(super) bell: Arc<Notify>,
 }
 
-/// By what a call may start.
+/// By what the rate of a call is decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// By what was lent.
     Shared,
-    /// By this process's part, of so many: Redis is away.
+    /// By this process's part, of so many: the last question was not answered.
     Alone(u32),
     /// Not yet: an answer is on its way.
     Unknown,
@@ -93,13 +100,26 @@ impl Pool {
         }
     }
 
-    pub(super) const fn mode(&self, now: Duration) -> Mode {
-        if now.as_nanos() < self.slots_end.as_nanos() {
-            Mode::Shared
-        } else if self.is_away {
+    /// Nothing is lent any more as soon as nobody answers: calls that were lent end within a moment,
+    /// and slots that are still lent would be of no use without calls.
+    pub(super) fn mode(&self, now: Duration) -> Mode {
+        if self.is_away {
             Mode::Alone(self.replicas)
+        } else if now < self.slots_end {
+            Mode::Shared
         } else {
             Mode::Unknown
+        }
+    }
+
+    /// Most that may run here: what was lent, until it ends; then, while Redis is away, this process's
+    /// part. One that was lent nothing, or knows of no others, waits for no end.
+    pub(super) fn slots(&self, now: Duration) -> u32 {
+        let lent = if now < self.slots_end { self.slots } else { 0 };
+        if self.is_away && (lent == 0 || self.replicas == 1) {
+            (self.limits.max_concurrent.get() / self.replicas).max(1)
+        } else {
+            lent
         }
     }
 
@@ -118,11 +138,6 @@ impl Pool {
         self.another.saturating_sub(now) + interval.saturating_mul(turns)
     }
 
-    /// Most that may run here by what was lent.
-    pub(super) const fn slots(&self) -> u32 {
-        self.slots
-    }
-
     /// Do most others leave the upstream alone?
     pub(super) const fn most_others_open(&self) -> bool {
         let others = self.heard.sharing.saturating_sub(1);
@@ -131,8 +146,8 @@ impl Pool {
 
     /// So many are in use or waited for.
     pub(super) fn used(&mut self, now: Duration, count: u32) {
-        if now >= self.peaks_since + HEARTBEAT {
-            let over = now >= self.peaks_since + HEARTBEAT * 2;
+        if now >= self.peaks_since + PEAK {
+            let over = now >= self.peaks_since + PEAK * 2;
             self.peaks = [0, if over { 0 } else { self.peaks[0] }];
             self.peaks_since = now;
         }
@@ -186,10 +201,10 @@ impl Pool {
     pub(super) fn ask(&mut self, now: Duration, load: Load) -> Option<Ask> {
         self.used(now, load.running.saturating_add(load.waiting));
         let peak = self.peaks[0].max(self.peaks[1]);
-        let is_idle = peak == 0 && self.slots == 0 && self.pause.is_zero() && !load.open;
+        let is_idle = self.is_idle(load);
         let is_due = now >= self.asked + HEARTBEAT;
         let may = now >= self.asked + if self.is_away { AWAY } else { BETWEEN };
-        if is_idle && !self.wanting || !may || !(self.wanting || is_due) {
+        if is_idle || !may || !(self.wanting || is_due) {
             return None;
         }
         let most = self.limits.max_concurrent.get();
@@ -262,18 +277,28 @@ impl Pool {
         }
     }
 
+    /// Is there nothing to ask, and nothing to give back?
+    fn is_idle(&self, load: Load) -> bool {
+        let is_used = self.peaks != [0; 2] || self.slots > 0;
+        !is_used && !self.wanting && self.pause.is_zero() && !load.open
+    }
+
     /// When to look again whether there is something to ask.
     pub(super) fn next(&self, now: Duration, load: Load) -> Duration {
+        if self.is_idle(load) {
+            return IDLE;
+        }
         let soon = self.asked + if self.is_away { AWAY } else { BETWEEN };
         let at = if load.waiting == 0 && !self.wanting {
             self.asked + HEARTBEAT
         } else if load.running < self.slots {
-            soon.max(self.another)
+            // However long it is until there is a call: slots that nobody asks for again end.
+            self.another.min(self.asked + HEARTBEAT)
         } else {
             // A slot that another gives back is to be had soon; one of ours rings.
             self.asked + BLOCK
         };
-        at.saturating_sub(now).max(BETWEEN)
+        at.max(soon).saturating_sub(now).max(BETWEEN)
     }
 }
 
@@ -285,3 +310,6 @@ pub(super) struct Load {
     /// Is the breaker open?
     pub(super) open: bool,
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,11 +140,7 @@ impl State {
     fn most_here(&self, now: Duration) -> u32 {
         match &self.pool {
             None => self.max_concurrent,
-            Some(pool) => match pool.mode(now) {
-                Mode::Shared => pool.slots(),
-                Mode::Alone(processes) => (self.max_concurrent / processes).max(1),
-                Mode::Unknown => 0,
-            },
+            Some(pool) => pool.slots(now),
         }
     }
 

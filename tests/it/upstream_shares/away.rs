@@ -1,0 +1,56 @@
+//! One of two processes loses Redis under load, or comes back to an upstream it left alone.
+
+use super::*;
+
+/// What an upstream has whose configuration says nothing of limits.
+fn usual(process: &Process) -> Gate {
+    let limits = GateLimits {
+        rate: "50/s".parse().unwrap(),
+        max_concurrent: NonZeroU32::new(32).unwrap(),
+        max_queue: 64,
+        max_wait: Duration::from_secs(2),
+    };
+    Gate::new(limits, Arc::clone(&process.clock)).shared(process.shares())
+}
+
+/// One call of a tenth of a second: how long it waited, or that it was refused.
+async fn call(gate: Gate, license: u8) -> Option<Duration> {
+    let came = Instant::now();
+    let permit = gate.enter(comer(license), late()).await.ok()?;
+    let waited = came.elapsed();
+    sleep(Duration::from_millis(100)).await;
+    permit.finish(Observed::Answered);
+    Some(waited)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn losing_redis_refuses_nothing_that_the_own_part_carries() {
+    let mut redis = Redis::start();
+    let process = Process::on(&redis).await;
+    process.replicas.set(2);
+    let gate = usual(&process);
+    let mut calls = Vec::new();
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    // Twenty in a second, of the 25 that half the rate is.
+    for number in 0..120_u8 {
+        ticks.tick().await;
+        if number == 30 {
+            redis.kill();
+        }
+        calls.push(tokio::spawn(call(gate.clone(), number % 4)));
+    }
+    let (mut refused, mut longest) = (0, Duration::ZERO);
+    for call in calls {
+        match call.await.unwrap() {
+            Some(waited) => longest = longest.max(waited),
+            None => refused += 1,
+        }
+    }
+    let alone = process.metrics.redis_away.get();
+    println!(
+        "Redis killed under 20/s: {refused} of 120 calls refused, the longest wait {longest:?}"
+    );
+    assert_eq!(alone, 1, "Redis is away");
+    assert_eq!(refused, 0);
+    assert!(longest <= Duration::from_millis(500), "{longest:?}");
+}
