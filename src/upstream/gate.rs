@@ -169,7 +169,7 @@ impl Gate {
             (Concern::Credential, None) | (Concern::Upstream, _) => {
                 state.pauses.everybody(until);
                 if let Some(pool) = &mut state.pool {
-                    pool.sent_away(until.saturating_sub(now));
+                    pool.sent_away(until);
                 }
             }
         }

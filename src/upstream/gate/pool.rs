@@ -56,8 +56,10 @@ pub(super) struct Pool {
     peaks: [u32; 2],
     peaks_since: Duration,
     asked: Duration,
-    /// The upstream sent all away: to be passed on.
+    /// Until when the upstream sent all away, and until when Redis is being told so; past or equal:
+    /// there is nothing to pass on.
     pause: Duration,
+    telling: Duration,
     heard: Grant,
     replicas: u32,
     /// Rung when it is time to ask.
@@ -94,6 +96,7 @@ impl Pool {
             peaks_since: Duration::ZERO,
             asked: Duration::ZERO,
             pause: Duration::ZERO,
+            telling: Duration::ZERO,
             heard: Grant::default(),
             replicas,
             bell: Arc::new(Notify::new()),
@@ -178,10 +181,12 @@ impl Pool {
         }
     }
 
-    /// The upstream sent all away.
-    pub(super) fn sent_away(&mut self, span: Duration) {
-        self.pause = self.pause.max(span);
-        self.want();
+    /// The upstream sent all away until then.
+    pub(super) fn sent_away(&mut self, until: Duration) {
+        if until > self.pause {
+            self.pause = until;
+            self.want();
+        }
     }
 
     /// Somebody else waits for slots, and a call has ended: it may be theirs.
@@ -201,7 +206,7 @@ impl Pool {
     pub(super) fn ask(&mut self, now: Duration, load: Load) -> Option<Ask> {
         self.used(now, load.running.saturating_add(load.waiting));
         let peak = self.peaks[0].max(self.peaks[1]);
-        let is_idle = self.is_idle(load);
+        let is_idle = self.is_idle(now, load);
         let is_due = now >= self.asked + HEARTBEAT;
         let may = now >= self.asked + if self.is_away { AWAY } else { BETWEEN };
         if is_idle || !may || !(self.wanting || is_due) {
@@ -229,6 +234,7 @@ impl Pool {
         };
         self.wanting = false;
         self.asked = now;
+        self.telling = self.pause;
         Some(Ask {
             rate: self.limits.rate,
             calls,
@@ -237,7 +243,7 @@ impl Pool {
             slots,
             running: load.running,
             hungry: load.waiting > 0 && load.running >= self.slots,
-            pause: std::mem::take(&mut self.pause),
+            pause: self.pause.saturating_sub(now),
             open: load.open,
         })
     }
@@ -253,10 +259,13 @@ impl Pool {
         self.replicas = replicas.max(1);
         let Some(grant) = grant else {
             self.is_away = true;
-            self.pause = self.pause.max(ask.pause);
             return;
         };
         self.is_away = false;
+        // Unless another came meanwhile.
+        if self.pause == self.telling {
+            self.pause = Duration::ZERO;
+        }
         self.heard = grant;
         self.calls += grant.calls;
         if grant.calls > 0 {
@@ -278,14 +287,14 @@ impl Pool {
     }
 
     /// Is there nothing to ask, and nothing to give back?
-    fn is_idle(&self, load: Load) -> bool {
+    fn is_idle(&self, now: Duration, load: Load) -> bool {
         let is_used = self.peaks != [0; 2] || self.slots > 0;
-        !is_used && !self.wanting && self.pause.is_zero() && !load.open
+        !is_used && !self.wanting && self.pause <= now && !load.open
     }
 
     /// When to look again whether there is something to ask.
     pub(super) fn next(&self, now: Duration, load: Load) -> Duration {
-        if self.is_idle(load) {
+        if self.is_idle(now, load) {
             return IDLE;
         }
         let soon = self.asked + if self.is_away { AWAY } else { BETWEEN };

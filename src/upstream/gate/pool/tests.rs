@@ -112,3 +112,26 @@ fn slots_are_asked_for_again_however_long_the_rate_makes_wait() {
     let next = pool.ask(at(1_000) + HEARTBEAT, load).unwrap();
     assert_eq!((next.calls, next.slots), (0, 2));
 }
+
+#[test]
+fn a_pause_that_could_not_be_told_is_told_for_what_is_left_of_it() {
+    let mut pool = pool();
+    pool.sent_away(at(11_000));
+    assert_eq!(ask(&mut pool, at(1_000), NOTHING, None).pause, at(10_000));
+    assert_eq!(ask(&mut pool, at(5_000), NOTHING, None).pause, at(6_000));
+    // It is told once; one that comes while it is being told is told next.
+    pool.want();
+    let told = pool.ask(at(9_000), NOTHING).unwrap();
+    assert_eq!(told.pause, at(2_000));
+    pool.sent_away(at(12_000));
+    pool.answered(&told, lent(0, 0), at(9_001), 2);
+    assert_eq!(
+        ask(&mut pool, at(9_010), NOTHING, lent(0, 0)).pause,
+        at(2_990)
+    );
+    assert_eq!(ask(&mut pool, at(9_020), NOTHING, lent(0, 0)).pause, at(0));
+    // What was over before it could be told is not told.
+    pool.sent_away(at(13_000));
+    ask(&mut pool, at(12_000), NOTHING, None);
+    assert_eq!(ask(&mut pool, at(20_000), NOTHING, lent(0, 0)).pause, at(0));
+}
