@@ -140,8 +140,10 @@ impl Gate {
         &self.0.limits
     }
 
-    /// Waits for a turn: at most `max_wait`, never past `deadline`. A free gate never yields, and who
-    /// would come too late by all that is known is refused at once.
+    /// Waits for a turn: at most `max_wait`, never past `deadline`. Who would come too late by all that
+    /// is known is refused at once. A free gate never yields; one that shares its limits does when
+    /// nothing is lent, until Redis answers or is known to be away. The line has room for those who
+    /// wait for no more than that.
     pub async fn enter(&self, comer: Comer, deadline: Instant) -> Result<Permit, GateRefusal> {
         match self.0.try_enter(comer, deadline)? {
             Entry::Open(permit) => Ok(permit),
@@ -199,13 +201,14 @@ impl Inner {
         let arrived = Instant::now();
         let until = deadline.min(arrived + self.limits.max_wait);
         let patience = until.saturating_duration_since(arrived);
-        let (Room::Behind(ahead) | Room::Full(ahead)) = state.line.room(&comer.license);
+        let room = state.room(now, &comer.license);
+        let (Room::Behind(ahead) | Room::Full(ahead)) = room;
         let by_rate = state.wait_for_rate(now, ahead);
         let by_slot = state.wait_for_slot(ahead);
         if by_rate > patience {
             return Err(GateRefusal::Rate(by_rate.max(by_slot)));
         }
-        if by_slot > patience || matches!(state.line.room(&comer.license), Room::Full(_)) {
+        if by_slot > patience || matches!(room, Room::Full(_)) {
             let wait = by_rate.max(by_slot);
             return Err(GateRefusal::Queue(wait.max(SLOT_SOON)));
         }

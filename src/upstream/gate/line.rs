@@ -56,12 +56,14 @@ impl<K: Copy + Eq + Hash, T> Line<K, T> {
         self.waiting
     }
 
-    /// May this caller take a place, and how many turns come before its own?
-    pub(super) fn room(&self, caller: &K) -> Room {
+    /// May this caller take a place, and how many turns come before its own? So many as `moving` are
+    /// about to have their turn: there is room for them besides, and they count for no license.
+    pub(super) fn room(&self, caller: &K, moving: u32) -> Room {
         let own = self.held(caller);
         let ahead = self.ahead(caller, own);
-        let free = self.most.saturating_sub(self.waiting);
-        if own < free {
+        let most = self.most.saturating_add(moving);
+        let free = most.saturating_sub(self.waiting);
+        if free > 0 && own < free.saturating_add(moving) {
             Room::Behind(ahead)
         } else {
             Room::Full(ahead)

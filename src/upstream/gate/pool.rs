@@ -120,10 +120,27 @@ impl Pool {
     pub(super) fn slots(&self, now: Duration) -> u32 {
         let lent = if now < self.slots_end { self.slots } else { 0 };
         if self.is_away && (lent == 0 || self.replicas == 1) {
-            (self.limits.max_concurrent.get() / self.replicas).max(1)
+            self.part()
         } else {
             lent
         }
+    }
+
+    /// How many more may run here soon, as far as is known: when an answer comes, or when what was
+    /// lent ends and this process has its part.
+    pub(super) fn more_slots(&self, now: Duration) -> u32 {
+        let all = match self.mode(now) {
+            Mode::Alone(_) => self.part(),
+            // Others hold them, or wait for them too.
+            Mode::Shared if self.is_short || self.heard.hungry > 0 => 0,
+            Mode::Shared | Mode::Unknown => self.limits.max_concurrent.get(),
+        };
+        all.saturating_sub(self.slots(now))
+    }
+
+    /// What this process has of all slots while nobody knows what the others do.
+    fn part(&self) -> u32 {
+        (self.limits.max_concurrent.get() / self.replicas).max(1)
     }
 
     /// How many processes there are, as far as is known.

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::{
     GateLimits, GateRefusal,
-    line::Line,
+    line::{Line, Room},
     pauses::Pauses,
     pool::{Load, Mode, Pool},
 };
@@ -142,6 +142,14 @@ impl State {
             None => self.max_concurrent,
             Some(pool) => pool.slots(now),
         }
+    }
+
+    /// Is there room in the line for one of this license, and how many come first? A burst that finds
+    /// no slot only because none is lent yet is not refused for that.
+    pub(super) fn room(&self, now: Duration, license: &LicenseId) -> Room {
+        let pool = self.pool.as_ref();
+        let moving = pool.map_or(0, |pool| pool.more_slots(now));
+        self.line.room(license, moving)
     }
 
     /// What goes on.

@@ -54,3 +54,30 @@ async fn losing_redis_refuses_nothing_that_the_own_part_carries() {
     assert_eq!(refused, 0);
     assert!(longest <= Duration::from_millis(500), "{longest:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_after_idleness_is_refused_no_more_than_without_redis() {
+    let redis = Redis::start();
+    let process = Process::on(&redis).await;
+    let limits = GateLimits {
+        rate: "1000/s".parse().unwrap(),
+        ..*usual(&process).limits()
+    };
+    let gate = Gate::new(limits, Arc::clone(&process.clock)).shared(process.shares());
+    // Once in use, then idle until nothing is lent any more.
+    call(gate.clone(), 1).await.unwrap();
+    sleep(Duration::from_secs(4)).await;
+    let burst = async |gate: &Gate| {
+        let calls = (0..60).map(|_| tokio::spawn(call(gate.clone(), 1)));
+        let mut refused = 0;
+        for call in calls.collect::<Vec<_>>() {
+            refused += u32::from(call.await.unwrap().is_none());
+        }
+        refused
+    };
+    let shared = burst(&gate).await;
+    println!("60 calls at once after idleness: {shared} refused");
+    assert_eq!(shared, 0);
+    let fresh = Gate::new(limits, Arc::clone(&process.clock));
+    assert_eq!(burst(&fresh).await, 0, "as without Redis");
+}

@@ -74,7 +74,7 @@ proptest! {
                     let held = model.all.iter().filter(|(other, _)| *other == caller).count();
                     let free = most as usize - model.all.len();
                     let before = model.turns_before(caller);
-                    let room = line.room(&caller);
+                    let room = line.room(&caller, 0);
                     if held < free {
                         prop_assert_eq!(room, Room::Behind(before));
                         let place = line.join(caller, line.next);
@@ -110,11 +110,27 @@ fn one_license_takes_half_and_the_others_share_the_rest() {
     let mut line = Line::new(64);
     let fill = |line: &mut Line<u8, ()>, caller| {
         let before = line.waiting();
-        while let Room::Behind(_) = line.room(&caller) {
+        while let Room::Behind(_) = line.room(&caller, 0) {
             line.join(caller, ());
         }
         line.waiting() - before
     };
     assert_eq!([1, 2, 3].map(|caller| fill(&mut line, caller)), [32, 16, 8]);
-    assert!(matches!(line.room(&9), Room::Behind(3)));
+    assert!(matches!(line.room(&9, 0), Room::Behind(3)));
+}
+
+#[test]
+fn those_about_to_go_take_nobodys_room() {
+    let mut line = Line::new(64);
+    let mut fill = |caller: u8| {
+        let before = line.waiting();
+        while let Room::Behind(_) = line.room(&caller, 32) {
+            line.join(caller, ());
+        }
+        line.waiting() - before
+    };
+    assert_eq!(fill(1), 32 + 32, "as many as if 32 had not had to wait");
+    assert_eq!(fill(2), 32);
+    assert_eq!(fill(3), 0, "it is bounded");
+    assert_eq!(line.room(&3, 0), Room::Full(2));
 }

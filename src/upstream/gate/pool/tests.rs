@@ -135,3 +135,21 @@ fn a_pause_that_could_not_be_told_is_told_for_what_is_left_of_it() {
     ask(&mut pool, at(12_000), NOTHING, None);
     assert_eq!(ask(&mut pool, at(20_000), NOTHING, lent(0, 0)).pause, at(0));
 }
+
+#[test]
+fn there_is_room_for_those_whose_slots_are_only_not_lent_yet() {
+    let mut pool = pool();
+    assert_eq!(pool.more_slots(at(1_000)), 32);
+    ask(&mut pool, at(1_000), NOTHING, lent(50, 2));
+    assert_eq!(pool.more_slots(at(1_001)), 30);
+    let load = Load {
+        running: 2,
+        waiting: 9,
+        open: false,
+    };
+    ask(&mut pool, at(1_010), load, lent(50, 3));
+    assert_eq!(pool.more_slots(at(1_011)), 0, "others have the rest");
+    ask(&mut pool, at(1_020), load, None);
+    assert_eq!(pool.more_slots(at(1_021)), 13);
+    assert_eq!(pool.more_slots(at(4_000)), 0);
+}
