@@ -106,12 +106,17 @@ pub struct Comer {
     pub holder: Option<Holder>,
 }
 
-/// The gate of one upstream. Clones share its state.
+/// The gate of one upstream. Clones share its state, as do gates of the same upstream with limits of
+/// another time: the newest that was used has its limits hold for all.
 #[derive(Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Gate {
+    inner: Arc<Inner>,
+    limits: GateLimits,
+    /// How many times the limits were changed before.
+    era: u64,
+}
 
 struct Inner {
-    limits: GateLimits,
     clock: SharedClock,
     state: Mutex<State>,
 }
@@ -128,16 +133,28 @@ pub struct Permit {
 impl Gate {
     /// A gate with nothing used up.
     pub fn new(limits: GateLimits, clock: SharedClock) -> Self {
-        Self(Arc::new(Inner {
-            state: Mutex::new(State::new(&limits)),
+        let state = Mutex::new(State::new(&limits));
+        Self {
+            inner: Arc::new(Inner { clock, state }),
             limits,
-            clock,
-        }))
+            era: 0,
+        }
+    }
+
+    /// The same gate with these limits from its first use on: what runs, waits and is used up counts on,
+    /// and who was sent away stays away. Never used, it changes nothing.
+    #[must_use]
+    pub fn with_limits(&self, limits: GateLimits) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            limits,
+            era: self.era + u64::from(limits != self.limits),
+        }
     }
 
     /// The limits it was made with.
-    pub fn limits(&self) -> &GateLimits {
-        &self.0.limits
+    pub const fn limits(&self) -> &GateLimits {
+        &self.limits
     }
 
     /// Waits for a turn: at most `max_wait`, never past `deadline`. Who would come too late by all that
@@ -145,7 +162,7 @@ impl Gate {
     /// nothing is lent, until Redis answers or is known to be away. The line has room for those who
     /// wait for no more than that.
     pub async fn enter(&self, comer: Comer, deadline: Instant) -> Result<Permit, GateRefusal> {
-        match self.0.try_enter(comer, deadline)? {
+        match self.try_enter(comer, deadline)? {
             Entry::Open(permit) => Ok(permit),
             Entry::Closed(waiter, until) => waiter.wait(until).await,
         }
@@ -154,8 +171,8 @@ impl Gate {
     /// Takes one more call off the rate, for another attempt in `after`, if that is possible at once
     /// and nobody will be away by then.
     pub fn spend_again(&self, holder: Option<Holder>, after: Duration) -> bool {
-        let mut state = self.0.state();
-        let now = self.0.clock.monotonic();
+        let now = self.inner.clock.monotonic();
+        let mut state = self.state(now);
         let free = now + after >= state.pauses.until(holder) && state.breaker.check(now).is_ok();
         free && state.take(now).is_ok()
     }
@@ -163,8 +180,8 @@ impl Gate {
     /// The upstream sent away whom `signal` says; `holder` is whose credential it was told with.
     pub fn heed(&self, signal: Signal, holder: Option<Holder>) {
         let span = signal.retry_after.unwrap_or(DEFAULT_PAUSE);
-        let mut state = self.0.state();
-        let now = self.0.clock.monotonic();
+        let now = self.inner.clock.monotonic();
+        let mut state = self.state(now);
         let until = now + span.min(LONGEST_PAUSE);
         match (signal.concerns, holder) {
             (Concern::Credential, Some(holder)) => state.pauses.one(holder, until, now),
@@ -176,27 +193,28 @@ impl Gate {
             }
         }
     }
-}
 
-enum Entry {
-    Open(Permit),
-    Closed(Waiter, Instant),
-}
-
-impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        // No panic can leave the state half written: its updates do not panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// With the limits of this gate, unless newer ones hold.
+    fn state(&self, now: Duration) -> MutexGuard<'_, State> {
+        let mut state = self.inner.state();
+        if state.era < self.era {
+            state.era = self.era;
+            state.change(&self.limits, now);
+            if let Some(bell) = state.line.front() {
+                bell.notify_one();
+            }
+        }
+        state
     }
 
-    fn try_enter(self: &Arc<Self>, comer: Comer, deadline: Instant) -> Result<Entry, GateRefusal> {
-        let mut state = self.state();
-        let now = self.clock.monotonic();
+    fn try_enter(&self, comer: Comer, deadline: Instant) -> Result<Entry, GateRefusal> {
+        let now = self.inner.clock.monotonic();
+        let mut state = self.state(now);
         state.check(now, comer.holder)?;
         if state.line.is_empty()
             && let Turn::Now(ticket) = state.turn(now, comer.holder)?
         {
-            return Ok(Entry::Open(Permit::new(self, ticket, now)));
+            return Ok(Entry::Open(Permit::new(&self.inner, ticket, now)));
         }
         let arrived = Instant::now();
         let until = deadline.min(arrived + self.limits.max_wait);
@@ -216,9 +234,21 @@ impl Inner {
         let place = state.line.join(comer.license, Arc::clone(&bell));
         drop(state);
         Ok(Entry::Closed(
-            Waiter::new(Arc::clone(self), comer, place, bell),
+            Waiter::new(Arc::clone(&self.inner), comer, place, bell),
             until,
         ))
+    }
+}
+
+enum Entry {
+    Open(Permit),
+    Closed(Waiter, Instant),
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No panic can leave the state half written: its updates do not panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

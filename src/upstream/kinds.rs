@@ -37,7 +37,7 @@ pub struct KindParts<'a> {
     pub clock: SharedClock,
     /// For jitter.
     pub entropy: SharedEntropy,
-    /// The same upstream before a reload: its gate is kept when its limits have not changed.
+    /// The same upstream before a reload: its gate is kept, with the new limits from the first call on.
     pub previous: Option<Arc<Site>>,
     /// The secret that stands in the configuration.
     pub configured: Option<Arc<OpenedCredential>>,
@@ -211,8 +211,8 @@ fn gate_for(name: &UpstreamName, config: &RestConfig, parts: &KindParts<'_>) -> 
         max_wait: config.max_wait.duration(),
     };
     match &parts.previous {
-        Some(site) if *site.gate.limits() == limits => site.gate.clone(),
-        _ => {
+        Some(site) => site.gate.with_limits(limits),
+        None => {
             let gate = Gate::new(limits, parts.clock.clone());
             match parts.limiter.and_then(|limiter| limiter.shares_of(name)) {
                 Some(shares) => gate.shared(shares),

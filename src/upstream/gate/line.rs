@@ -46,6 +46,11 @@ impl<K: Copy + Eq + Hash, T> Line<K, T> {
         }
     }
 
+    /// Has so many places from now on. Who waits stays.
+    pub(super) const fn resize(&mut self, most: u32) {
+        self.most = most;
+    }
+
     /// Does nobody wait?
     pub(super) const fn is_empty(&self) -> bool {
         self.waiting == 0

@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 use super::GateLimits;
-use crate::limit::shares::{Ask, Grant, LENT};
+use crate::{
+    limit::shares::{Ask, Grant, LENT},
+    quota::Rate,
+};
 
 /// A block is what the rate gives in this time, and one call at least.
 const BLOCK: Duration = Duration::from_millis(50);
@@ -79,11 +82,9 @@ pub(super) enum Mode {
 
 impl Pool {
     pub(super) fn new(limits: GateLimits, replicas: u32) -> Self {
-        let per_block = BLOCK.as_nanos() * u128::from(limits.rate.count.get());
-        let block = per_block / limits.rate.per.as_nanos().max(1);
         Self {
             limits,
-            block: u32::try_from(block).unwrap_or(u32::MAX).max(1),
+            block: block(limits.rate),
             calls: 0,
             calls_end: Duration::ZERO,
             slots: 0,
@@ -101,6 +102,17 @@ impl Pool {
             replicas,
             bell: Arc::new(Notify::new()),
         }
+    }
+
+    /// Other limits from now on: what is lent serves on, as far as it is not more than they allow.
+    pub(super) fn change(&mut self, limits: &GateLimits) {
+        self.limits = *limits;
+        self.block = block(limits.rate);
+        self.calls = self.calls.min(self.block);
+        self.slots = self.slots.min(limits.max_concurrent.get());
+        self.is_short = false;
+        self.another = Duration::ZERO;
+        self.want();
     }
 
     /// Nothing is lent any more as soon as nobody answers: calls that were lent end within a moment,
@@ -326,6 +338,12 @@ impl Pool {
         };
         at.max(soon).saturating_sub(now).max(BETWEEN)
     }
+}
+
+/// Calls of a block.
+fn block(rate: Rate) -> u32 {
+    let calls = BLOCK.as_nanos() * u128::from(rate.count.get()) / rate.per.as_nanos().max(1);
+    u32::try_from(calls).unwrap_or(u32::MAX).max(1)
 }
 
 /// What goes on at the gate.

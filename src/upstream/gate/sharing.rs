@@ -8,26 +8,27 @@ use std::{
 
 use tokio::{sync::Notify, time::timeout};
 
-use super::{Gate, GateLimits, Inner, pool::Pool};
+use super::{Gate, Inner, pool::Pool};
 use crate::limit::shares::{Ask, Grant, Shares};
 
 impl Gate {
     /// Shares its limits with all processes from now on. Needs a runtime; ends with the gate.
     #[must_use]
     pub fn shared(self, shares: Shares) -> Self {
-        let pool = Pool::new(self.0.limits, shares.replicas());
+        let pool = Pool::new(self.limits, shares.replicas());
         let bell = Arc::clone(&pool.bell);
-        self.0.state().pool = Some(pool);
-        let limits = self.0.limits;
-        tokio::spawn(run(Arc::downgrade(&self.0), limits, shares, bell));
+        self.inner.state().pool = Some(pool);
+        tokio::spawn(run(Arc::downgrade(&self.inner), shares, bell));
         self
     }
 }
 
-async fn run(gate: Weak<Inner>, limits: GateLimits, shares: Shares, bell: Arc<Notify>) {
+async fn run(gate: Weak<Inner>, shares: Shares, bell: Arc<Notify>) {
+    let mut last = None;
     // Held for no longer than needed: the task is not what keeps a gate.
     while let Some(ask) = gate.upgrade().map(|gate| gate.ask()) {
         if let Some(ask) = ask {
+            last = Some(ask);
             let grant = shares.ask(&ask).await.ok();
             let Some(gate) = gate.upgrade() else { break };
             gate.answered(&ask, grant, shares.replicas());
@@ -39,7 +40,9 @@ async fn run(gate: Weak<Inner>, limits: GateLimits, shares: Shares, bell: Arc<No
         let _ = timeout(next, bell.notified()).await;
     }
     // What the gate held is free at once. Whether Redis hears it matters little: it ends by itself.
-    let _ = shares.ask(&nothing(&limits)).await;
+    if let Some(last) = last {
+        let _ = shares.ask(&nothing(&last)).await;
+    }
 }
 
 impl Inner {
@@ -82,12 +85,12 @@ impl Inner {
 }
 
 /// The question of one who wants nothing any more.
-const fn nothing(limits: &GateLimits) -> Ask {
+const fn nothing(last: &Ask) -> Ask {
     Ask {
-        rate: limits.rate,
+        rate: last.rate,
         calls: 0,
         unspent: 0,
-        most: limits.max_concurrent.get(),
+        most: last.most,
         slots: 0,
         running: 0,
         hungry: false,

@@ -23,6 +23,8 @@ const NEWEST: u32 = 8;
 
 /// One lock holds it all.
 pub(super) struct State {
+    /// Of the gate whose limits hold.
+    pub(super) era: u64,
     max_concurrent: u32,
     /// The burst takes so long at an even pace.
     per: Duration,
@@ -54,6 +56,7 @@ impl State {
     pub(super) fn new(limits: &GateLimits) -> Self {
         let interval = limits.rate.per / limits.rate.count.get();
         Self {
+            era: 0,
             max_concurrent: limits.max_concurrent.get(),
             per: limits.rate.per,
             interval,
@@ -64,6 +67,21 @@ impl State {
             pauses: Pauses::default(),
             breaker: Breaker::default(),
             pool: None,
+        }
+    }
+
+    /// Other limits from now on. What was used of the rate is used of the new one, up to its burst.
+    pub(super) fn change(&mut self, limits: &GateLimits, now: Duration) {
+        let gap = self.due.saturating_sub(now).as_nanos();
+        let used = gap.div_ceil(self.interval.as_nanos().max(1));
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
+        self.max_concurrent = limits.max_concurrent.get();
+        self.per = limits.rate.per;
+        self.interval = limits.rate.per / limits.rate.count.get();
+        self.due = now + self.interval * used.min(limits.rate.count.get());
+        self.line.resize(limits.max_queue);
+        if let Some(pool) = &mut self.pool {
+            pool.change(limits);
         }
     }
 

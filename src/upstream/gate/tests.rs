@@ -50,6 +50,7 @@ async fn enter_as(gate: &Gate, comer: Comer) -> Result<Permit, GateRefusal> {
 }
 
 mod fairness;
+mod reload;
 
 #[tokio::test]
 async fn a_burst_passes_and_then_the_rate_holds() {
@@ -153,7 +154,7 @@ async fn r_17_the_bulkhead_holds_under_load() {
         call.await.unwrap();
     }
     assert!((1..=4).contains(&peak.load(Ordering::SeqCst)));
-    let state = gate.0.state();
+    let state = gate.inner.state();
     assert!(state.line.is_empty());
     assert_eq!(state.wait_for_slot(3), Duration::ZERO, "all slots are free");
 }

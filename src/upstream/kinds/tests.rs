@@ -89,7 +89,7 @@ fn an_output_schema_that_is_wrong_is_a_fault() {
 }
 
 #[tokio::test]
-async fn a_reload_keeps_the_gate_while_its_limits_stay() {
+async fn a_reload_keeps_the_gate_and_what_its_limits_change_counts_on() {
     let once = json!({ "limit": "1/h" });
     let first = bound(&rest("https://a.test/", &once), None).unwrap();
     let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
@@ -105,4 +105,6 @@ async fn a_reload_keeps_the_gate_while_its_limits_stay() {
     let other = rest("https://a.test/", &json!({ "limit": "2/h" }));
     let other = bound(&other, Some(first[0].site.clone())).unwrap();
     assert!(other[0].site.gate.enter(comer, deadline).await.is_ok());
+    let refusal = other[0].site.gate.enter(comer, deadline).await;
+    assert!(refusal.is_err(), "one of the two was used before");
 }

@@ -16,7 +16,7 @@ fn patient(rate: &str, max_concurrent: u32, max_queue: u32, clock: &Arc<ManualCl
 
 /// As a sleep that ends does: the one in front looks again.
 fn ring(gate: &Gate) {
-    if let Some(bell) = gate.0.state().line.front() {
+    if let Some(bell) = gate.inner.state().line.front() {
         bell.notify_one();
     }
 }
