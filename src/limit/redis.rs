@@ -95,6 +95,7 @@ impl RedisLimiter {
         Shares::new(
             Arc::clone(&self.parts.line),
             self.parts.replicas.clone(),
+            self.parts.metrics.upstream_shares_alone.clone(),
             format!("wg:{{up:{digest}}}"),
             format!("{:016x}{name:x}", self.process),
         )

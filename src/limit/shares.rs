@@ -7,6 +7,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus_client::metrics::counter::Counter;
 use redis::Script;
 
 use super::{
@@ -25,6 +26,7 @@ pub const LENT: Duration = Duration::from_secs(3);
 pub struct Shares {
     line: Arc<Line>,
     replicas: Replicas,
+    alone: Counter,
     script: Script,
     key: String,
     name: String,
@@ -73,11 +75,19 @@ pub struct Grant {
 }
 
 impl Shares {
-    /// `key` is the upstream's state, `name` that of the gate that asks: no two have one.
-    pub fn new(line: Arc<Line>, replicas: Replicas, key: String, name: String) -> Self {
+    /// `key` is the upstream's state, `name` that of the gate that asks: no two have one. What is
+    /// decided without Redis counts in `alone`.
+    pub(super) fn new(
+        line: Arc<Line>,
+        replicas: Replicas,
+        alone: Counter,
+        key: String,
+        name: String,
+    ) -> Self {
         Self {
             line,
             replicas,
+            alone,
             script: Script::new(SHARES),
             key,
             name,
@@ -87,6 +97,11 @@ impl Shares {
     /// How many processes there are, as last heard by other means.
     pub fn replicas(&self) -> u32 {
         self.replicas.known().get()
+    }
+
+    /// Counts what the gate decides without an answer.
+    pub const fn alone(&self) -> &Counter {
+        &self.alone
     }
 
     /// One question.

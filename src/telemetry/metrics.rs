@@ -93,6 +93,8 @@ pub struct Metrics {
     pub redis_questions: Counter,
     /// Limits that this process decided by itself because Redis was away.
     pub limits_decided_alone: Counter,
+    /// Calls of upstreams that this process started by its own part because Redis was away.
+    pub upstream_shares_alone: Counter,
     /// Replicas that live, as this one last counted them.
     pub replicas: Gauge,
     /// The store's clock less ours.
@@ -130,6 +132,7 @@ impl Metrics {
             redis_away: Gauge::default(),
             redis_questions: Counter::default(),
             limits_decided_alone: Counter::default(),
+            upstream_shares_alone: Counter::default(),
             replicas: Gauge::default(),
             clock_skew: Gauge::default(),
             health: Health::default(),
@@ -233,6 +236,11 @@ impl Metrics {
                 "limits_decided_alone",
                 "Limits decided without Redis while it was away",
                 &self.limits_decided_alone,
+            ),
+            (
+                "upstream_shares_alone",
+                "Calls started by this process's part of an upstream's limits",
+                &self.upstream_shares_alone,
             ),
         ] {
             registry.register(name, help, counter.clone());

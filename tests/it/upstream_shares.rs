@@ -236,7 +236,7 @@ async fn whoever_waits_gets_what_another_does_not_use() {
         freed.elapsed()
     );
     assert!(got.is_ok());
-    assert!(freed.elapsed() <= Duration::from_millis(1_000));
+    assert!(freed.elapsed() <= Duration::from_secs(1));
     // A gate that is gone gives its slots back at once.
     drop(running);
     drop(first);

@@ -6,6 +6,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Notify;
 
 use super::GateLimits;
@@ -65,6 +66,8 @@ pub(super) struct Pool {
     telling: Duration,
     heard: Grant,
     replicas: u32,
+    /// Calls started without an answer.
+    pub(super) alone: Counter,
     /// Rung when it is time to ask.
     pub(super) bell: Arc<Notify>,
 }
@@ -81,7 +84,7 @@ pub(super) enum Mode {
 }
 
 impl Pool {
-    pub(super) fn new(limits: GateLimits, replicas: u32) -> Self {
+    pub(super) fn new(limits: GateLimits, replicas: u32, alone: Counter) -> Self {
         Self {
             limits,
             block: block(limits.rate),
@@ -100,6 +103,7 @@ impl Pool {
             telling: Duration::ZERO,
             heard: Grant::default(),
             replicas,
+            alone,
             bell: Arc::new(Notify::new()),
         }
     }

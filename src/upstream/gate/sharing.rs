@@ -15,7 +15,7 @@ impl Gate {
     /// Shares its limits with all processes from now on. Needs a runtime; ends with the gate.
     #[must_use]
     pub fn shared(self, shares: Shares) -> Self {
-        let pool = Pool::new(self.limits, shares.replicas());
+        let pool = Pool::new(self.limits, shares.replicas(), shares.alone().clone());
         let bell = Arc::clone(&pool.bell);
         self.inner.state().pool = Some(pool);
         tokio::spawn(run(Arc::downgrade(&self.inner), shares, bell));

@@ -146,6 +146,9 @@ impl State {
             return Err(wait);
         }
         self.due = self.due.max(now) + interval;
+        if let Some(pool) = &self.pool {
+            pool.alone.inc();
+        }
         Ok(())
     }
 

@@ -46,11 +46,13 @@ async fn losing_redis_refuses_nothing_that_the_own_part_carries() {
             None => refused += 1,
         }
     }
-    let alone = process.metrics.redis_away.get();
+    let alone = process.metrics.upstream_shares_alone.get();
     println!(
-        "Redis killed under 20/s: {refused} of 120 calls refused, the longest wait {longest:?}"
+        "Redis killed under 20/s: {refused} of 120 calls refused, {alone} decided alone, the longest wait \
+         {longest:?}"
     );
-    assert_eq!(alone, 1, "Redis is away");
+    // All but those of the block that was lent last.
+    assert!((80..=92).contains(&alone), "{alone}");
     assert_eq!(refused, 0);
     assert!(longest <= Duration::from_millis(500), "{longest:?}");
 }
