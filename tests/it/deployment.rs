@@ -125,7 +125,7 @@ fn compose_runs_everything_without_root_and_read_only() {
             balancer[format!("GATEWAY_{number}")],
             format!("gateway-{number}:8080")
         );
-        assert_eq!(balancer[format!("READY_{number}_PORT")], "9091");
+        assert_eq!(balancer[format!("READY_{number}")], "9091");
         let ready = &services[&format!("ready-{number}")];
         assert_eq!(ready["network_mode"], format!("service:gateway-{number}"));
         assert_eq!(ready["environment"]["READY"], "*:9091");

@@ -74,8 +74,8 @@ impl Balancer {
             let ready = if at == 0 { beside } else { *admin };
             let number = at + 1;
             main.env(format!("GATEWAY_{number}"), public.to_string());
-            main.env(format!("READY_{number}_HOST"), ready.ip().to_string());
-            main.env(format!("READY_{number}_PORT"), ready.port().to_string());
+            assert_eq!(ready.ip(), public.ip(), "it asks where the server is");
+            main.env(format!("READY_{number}"), ready.port().to_string());
         }
         let mut ready = Command::new(program());
         ready.arg("-db").arg("-f").arg(shipped("ready.cfg"));
