@@ -81,6 +81,23 @@ fn haproxy_takes_both_files_as_compose_starts_them() {
     }
 }
 
+/// To whom `deploy/secrets/make` gives a file that is closed to all others.
+fn owner(made: &str, file: &str) -> Option<String> {
+    assert!(made.contains("\numask 077\n"));
+    for line in made.lines() {
+        let (files, own) = match line.strip_prefix("for file in ") {
+            Some(all) => all.split_once("; do ")?,
+            None => (line, line),
+        };
+        let mut words = own.split([' ', ';']);
+        let gives = words.next() == Some("own");
+        if gives && files.split([' ', ';']).any(|word| word == file) {
+            return words.next().map(str::to_owned);
+        }
+    }
+    None
+}
+
 #[test]
 fn compose_runs_everything_without_root_and_read_only() {
     let compose = yaml("compose.yaml");
@@ -102,6 +119,11 @@ fn compose_runs_everything_without_root_and_read_only() {
             let secret = file.strip_prefix("deploy/secrets/");
             let there = secret.map_or(Path::new(ROOT).join(file).is_file(), |it| made.contains(it));
             assert!(there, "{name}: nobody makes {file}");
+            if let Some(secret) = secret {
+                let uid = user.split(':').next().unwrap();
+                let owner = owner(&made, secret);
+                assert_eq!(owner.as_deref(), Some(uid), "{name} cannot read {secret}");
+            }
         }
     }
     let published = |name: &str| services[name]["ports"].is_array();
