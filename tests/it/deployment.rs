@@ -1,7 +1,7 @@
 //! The files for Compose and Kubernetes agree with the program, with each other and with what
 //! docs/deploy.md promises: nobody is root, nothing is writable, the ends are long enough.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 use wicketgate::config::{Environment, Loaded, load};
@@ -160,6 +160,30 @@ fn compose_runs_everything_without_root_and_read_only() {
         assert_eq!(ready["environment"]["READY"], "*:9091");
         assert_eq!(ready["environment"]["ADMIN"], "127.0.0.1:9090");
     }
+}
+
+/// What the scripts do, and what the gateway sends besides them, is what the user in Redis may do.
+#[test]
+fn the_user_in_redis_may_do_what_the_gateway_does_and_nothing_more() {
+    let made = text("deploy/secrets/make");
+    let user = made.lines().find(|line| line.starts_with("user wicketgate"));
+    let may: BTreeSet<&str> = user
+        .unwrap()
+        .split(' ')
+        .filter_map(|word| word.strip_prefix('+'))
+        .collect();
+    // A script that is not there yet is loaded, and called again.
+    let mut does: BTreeSet<String> = ["@connection", "evalsha", "script|load"]
+        .map(str::to_owned)
+        .into();
+    for file in ["windows.lua", "shares.lua", "line.rs", "../redis.rs"] {
+        let text = text(&format!("src/limit/redis/{file}"));
+        for (begin, end) in [("redis.call('", '\''), ("redis::cmd(\"", '"')] {
+            let calls = text.split(begin).skip(1);
+            does.extend(calls.map(|rest| rest.split(end).next().unwrap().to_lowercase()));
+        }
+    }
+    assert_eq!(does.iter().map(String::as_str).collect::<BTreeSet<_>>(), may);
 }
 
 #[test]
