@@ -26,9 +26,10 @@ One YAML file, `wicketgate.yaml`. Unknown keys and keys written twice are errors
 check` reports all of them at once. A secret is never written in the file: it is `{ env: NAME }`,
 `{ file: PATH }` or in the credential store. Relative paths are relative to the file.
 
-The environment replaces four values and nothing else: `WICKETGATE_PUBLIC_URL` (`public_url`),
-`WICKETGATE_LISTEN` (`listen.public`), `DATABASE_URL` (`store.postgres.url`) and
-`WICKETGATE_CONFIG` (the path of the file). `WICKETGATE_LOG` is the log filter.
+The environment replaces five values and nothing else: `WICKETGATE_PUBLIC_URL` (`public_url`),
+`WICKETGATE_LISTEN` (`listen.public`), `DATABASE_URL` (`store.postgres.url`), `REDIS_URL`
+(`shared.redis.url`) and `WICKETGATE_CONFIG` (the path of the file). `WICKETGATE_LOG` is the log
+filter.
 
 This page is generated from the program. A `NAME` in a heading is a name of your choice, `[]` each
 entry of a list.
