@@ -216,6 +216,23 @@ impl Cluster {
             .expect("the database answers")
     }
 
+    /// Waits until every gateway knows how many there are: by that number it divides limits while
+    /// Redis is away. The first hears of the last at its next heartbeat.
+    pub(crate) async fn all_counted(&self) {
+        let since = Instant::now();
+        let wanted = format!("\nwicketgate_replicas {REPLICAS}\n");
+        for replica in &self.replicas {
+            let process = replica.process.as_ref().expect("it runs");
+            let mut metrics = String::new();
+            while !metrics.contains(&wanted) {
+                assert!(since.elapsed() < PATIENCE, "{metrics}");
+                sleep(Duration::from_millis(50)).await;
+                let answer = process.ask("/metrics").await;
+                metrics = answer.expect("an answer").body;
+            }
+        }
+    }
+
     /// Waits until the load balancer hands requests to all gateways that run.
     pub(crate) async fn all_balanced(&self) {
         let since = Instant::now();
