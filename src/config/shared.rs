@@ -16,7 +16,10 @@ pub struct SharedConfig {
     pub redis: Option<RedisConfig>,
 }
 
-/// `shared.redis`: Redis 6 or newer, or what speaks like it.
+/// `shared.redis`: Redis 6 or newer, or what speaks like it: one primary behind one address, its
+/// replicas only to take its place, or a managed Redis with cluster mode off. Redis Cluster is not
+/// supported: redirections are not followed. Keys have hash tags, so a proxy that spreads keys by tag
+/// and speaks as one server works.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
