@@ -1,4 +1,5 @@
-//! A Redis of a test's own, because it gets killed, stalled and emptied.
+//! A Redis of a test's own, because it gets killed, stalled and emptied. Gateways are let in as the user
+//! of `deploy/secrets/make`, with its rights and no others.
 
 use std::{
     io::{Read as _, Write as _},
@@ -7,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::balancer::Ended;
+use super::balancer::{Ended, shipped};
 use crate::support::gateway::known_address;
 
 const PASSWORD: &str = "canary-redis-password";
@@ -35,16 +36,22 @@ impl Redis {
 
     /// What a gateway is told.
     pub(crate) fn url(&self) -> String {
-        format!("redis://default:{PASSWORD}@{}", self.address)
+        format!("redis://wicketgate:{PASSWORD}@{}", self.address)
     }
 
     /// Starts it where it was, empty.
     pub(crate) fn restart(&mut self) {
         assert!(self.process.is_none(), "it runs already");
         let port = self.address.port().to_string();
+        let made = std::fs::read_to_string(shipped("secrets/make")).expect("a file");
+        let user = made
+            .lines()
+            .find(|line| line.starts_with("user wicketgate "));
+        let user = format!("--{}", user.expect("a user").replace("$redis", PASSWORD));
         let child = Command::new("redis-server")
             .args(["--port", &port, "--bind", "127.0.0.1", "--save", ""])
             .args(["--appendonly", "no", "--requirepass", PASSWORD])
+            .args(user.split(' '))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
