@@ -166,7 +166,9 @@ fn compose_runs_everything_without_root_and_read_only() {
 #[test]
 fn the_user_in_redis_may_do_what_the_gateway_does_and_nothing_more() {
     let made = text("deploy/secrets/make");
-    let user = made.lines().find(|line| line.starts_with("user wicketgate"));
+    let user = made
+        .lines()
+        .find(|line| line.starts_with("user wicketgate"));
     let may: BTreeSet<&str> = user
         .unwrap()
         .split(' ')
@@ -183,7 +185,10 @@ fn the_user_in_redis_may_do_what_the_gateway_does_and_nothing_more() {
             does.extend(calls.map(|rest| rest.split(end).next().unwrap().to_lowercase()));
         }
     }
-    assert_eq!(does.iter().map(String::as_str).collect::<BTreeSet<_>>(), may);
+    assert_eq!(
+        does.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        may
+    );
 }
 
 #[test]
