@@ -17,7 +17,7 @@ pub mod token;
 
 pub use self::{
     context::{Context, Purpose},
-    derive::{CursorKey, FormKey, LimitKey, LogKey, RootSecret, SuccessorKey},
+    derive::{CursorKey, FormKey, LimitKey, LogKey, OnceKey, RootSecret, SuccessorKey},
     handle::{HandleKey, HandleKind, Handled},
     key_file::{KeyFileError, read_key_file},
     master_key::{KeyringError, MasterKey, MasterKeyId, generate_master_key_text},

@@ -18,6 +18,7 @@ mod limits;
 mod listener;
 mod looks;
 mod migrate;
+mod once;
 mod open;
 mod prune;
 mod replicas;
@@ -56,6 +57,7 @@ pub use self::{
     listener::{Heard, Listener},
     looks::Looks,
     migrate::{MigrationReport, newest_schema},
+    once::{OnceBegun, OnceFound, OnceOutcome, OnceRecord, OnceState},
     replicas::{LIVING, ReplicaRecord},
     revocations::{RevocationOutcome, RevocationRecord},
     rotation::{Resealed, Sealing},

@@ -9,6 +9,7 @@ mod grant;
 mod inventory;
 mod late;
 mod long_work;
+mod once;
 mod open;
 mod roots;
 mod rotate;
@@ -33,6 +34,7 @@ pub use self::{
     grant::{GrantTokens, Held, Issuer, Material},
     inventory::{Canary, Inventory, MasterKeyUse, inventory},
     long_work::{Fault, Faults, Progress, Step, Watch},
+    once::{AnswerKey, AnswerPlace},
     roots::Rewrapped,
     rotate::Rotated,
     verify::Verified,
@@ -41,7 +43,9 @@ pub use self::{
 use crate::{
     auth::Principal,
     clock::SharedClock,
-    crypto::{CursorKey, FormKey, HandleKey, LimitKey, LogKey, MasterKeyId, Pepper, SuccessorKey},
+    crypto::{
+        CursorKey, FormKey, HandleKey, LimitKey, LogKey, MasterKeyId, OnceKey, Pepper, SuccessorKey,
+    },
     entropy::SharedEntropy,
     ids::{CredentialId, DataKeyId},
     kms::Keyring,
@@ -80,6 +84,7 @@ pub struct Vault {
     log_key: LogKey,
     cursor_key: CursorKey,
     limit_key: LimitKey,
+    once_key: OnceKey,
     successor_key: SuccessorKey,
     form_key: FormKey,
     handle_key: HandleKey,
@@ -118,6 +123,7 @@ impl Vault {
             log_key: root.log_key(),
             cursor_key: root.cursor_key(),
             limit_key: root.limit_key(),
+            once_key: root.once_key(),
             successor_key: root.successor_key(),
             form_key: root.form_key(),
             handle_key: root.handle_key(),
@@ -157,6 +163,11 @@ impl Vault {
     /// Keys the names of shared limits.
     pub const fn limit_key(&self) -> &LimitKey {
         &self.limit_key
+    }
+
+    /// Keys what is known of calls that must not run twice.
+    pub const fn once_key(&self) -> &OnceKey {
+        &self.once_key
     }
 
     /// Keys pagination cursors.

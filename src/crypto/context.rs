@@ -17,6 +17,8 @@ pub enum Purpose {
     Revocation,
     /// Something we hand out and want back unchanged and unread.
     Handle,
+    /// What came of a call that must not run twice.
+    OnceAnswer,
 }
 
 impl Purpose {
@@ -28,6 +30,7 @@ impl Purpose {
             Self::UpstreamGrant => "upstream_oauth",
             Self::Revocation => "revocation",
             Self::Handle => "state",
+            Self::OnceAnswer => "once_answer",
         }
     }
 }

@@ -8,7 +8,10 @@ use std::{
 use aws_lc_rs::hkdf;
 use zeroize::Zeroizing;
 
-use super::{handle::HandleKey, pepper::Pepper};
+use super::{
+    handle::HandleKey,
+    pepper::{Pepper, TokenDigest},
+};
 use crate::{entropy::Entropy, secret::Secret};
 
 struct Length(usize);
@@ -95,6 +98,29 @@ impl LimitKey {
     }
 }
 
+/// Keys what is known of calls that must not run twice. Made ready once: such a call needs several.
+#[derive(Debug, Clone)]
+pub struct OnceKey(Pepper);
+
+impl OnceKey {
+    /// From 32 secret bytes.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(Pepper::new(key))
+    }
+
+    /// HMAC-SHA-256 of these parts, each behind its length, under this key. `kind` keeps digests
+    /// apart that are for different ends.
+    pub fn digest(&self, kind: &str, parts: &[&[u8]]) -> TokenDigest {
+        let room = parts.iter().map(|part| part.len() + 8).sum::<usize>();
+        let mut text = Zeroizing::new(Vec::with_capacity(room + kind.len() + 8));
+        for part in std::iter::once(&kind.as_bytes()).chain(parts) {
+            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            text.extend_from_slice(part);
+        }
+        self.0.digest_bytes(&text)
+    }
+}
+
 impl SuccessorKey {
     /// The bytes that the successors of `presented` in this rotation are made of. Endless and
     /// always the same; nobody without the key, the token and the seed can tell them.
@@ -164,6 +190,11 @@ impl RootSecret {
         LimitKey::new(&self.derive(b"wicketgate/limit-name/v1"))
     }
 
+    /// Keys what is known of calls that must not run twice.
+    pub fn once_key(&self) -> OnceKey {
+        OnceKey::new(&self.derive(b"wicketgate/once/v1"))
+    }
+
     /// Keys pagination cursors.
     pub fn cursor_key(&self) -> CursorKey {
         CursorKey::new(*self.derive(b"wicketgate/cursor/v1"))
@@ -220,6 +251,16 @@ mod tests {
         assert_ne!(one, draw(2, "wgr_a", 1));
         assert_ne!(one, draw(1, "wgr_b", 1));
         assert_ne!(one, draw(1, "wgr_a", 2));
+    }
+
+    #[test]
+    fn parts_of_a_call_are_told_apart() {
+        let key = OnceKey::new(&[7; 32]);
+        let one = key.digest("row", &[b"ab", b"c"]);
+        assert_eq!(one, key.digest("row", &[b"ab", b"c"]));
+        assert_ne!(one, key.digest("row", &[b"a", b"bc"]));
+        assert_ne!(one, key.digest("upstream", &[b"ab", b"c"]));
+        assert_ne!(one, OnceKey::new(&[8; 32]).digest("row", &[b"ab", b"c"]));
     }
 
     #[test]

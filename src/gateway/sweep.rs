@@ -94,10 +94,11 @@ impl Gateway {
                 before(now, KEPT_LEASES),
             )
             .await?;
+        let once = store.prune_once(now).await?;
         store
             .prune_replicas(store.time(&*self.clock).await?)
             .await?;
-        Ok(sessions + uses + usage + store.prune_clients(unused, idle).await?)
+        Ok(sessions + uses + usage + once + store.prune_clients(unused, idle).await?)
     }
 
     /// Tells providers which grants ended; to be called about once a minute.

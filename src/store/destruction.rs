@@ -25,7 +25,8 @@ pub enum Destruction {
 }
 
 impl Store {
-    /// Wipes a retired data key that nothing is sealed under.
+    /// Wipes a retired data key that nothing is sealed under, but for answers of calls that must not
+    /// run twice: those last a day and may go with it.
     pub async fn destroy_data_key(
         &self,
         id: DataKeyId,

@@ -36,6 +36,7 @@ static MIGRATIONS: &[Migration] = migrations! {
     3 "0003_connections";
     4 "0004_usage";
     5 "0005_replicas";
+    6 "0006_once";
 };
 
 /// What a migration did, or would do.

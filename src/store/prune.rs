@@ -50,6 +50,9 @@ const MONTHS: &str = "DELETE FROM license_windows WHERE (license_id, meter, numb
      (SELECT license_id, meter, number FROM license_windows \
      WHERE meter = 'calls_month' AND number < $1 LIMIT 5000)";
 
+const ONCE: &str = "DELETE FROM once_calls WHERE digest IN (SELECT digest \
+     FROM once_calls WHERE ends_ms <= $1 LIMIT 5000)";
+
 impl Store {
     /// Removes what licenses used before the day `before`; which additions to it were made before
     /// `batches_before`: a repetition of those would count twice; and leases that were closed before
@@ -114,6 +117,18 @@ impl Store {
             let rows = fenced_write!(self, Fence::Whole, tx => {
                 run!(tx, SCOPE_USES, before.as_millis())
             })?;
+            removed += rows;
+            if rows < BATCH || removed >= MOST {
+                return Ok(removed);
+            }
+        }
+    }
+
+    /// Forgets calls whose day is over; how many. At most 500,000 at once.
+    pub async fn prune_once(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let rows = fenced_write!(self, Fence::Whole, tx => run!(tx, ONCE, now.as_millis()))?;
             removed += rows;
             if rows < BATCH || removed >= MOST {
                 return Ok(removed);

@@ -28,17 +28,18 @@ impl RowSecurity {
 impl Store {
     /// Does the database itself hold queries to one tenant?
     pub async fn row_security(&self) -> Result<RowSecurity, StoreError> {
-        // Four tables are fenced; `to_regclass` finds them as our own statements do.
+        // Five tables are fenced; `to_regclass` finds them as our own statements do.
         const SQL: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM pg_class, pg_roles \
              WHERE rolname = current_user AND NOT rolsuper AND NOT rolbypassrls \
              AND relrowsecurity AND relforcerowsecurity AND pg_class.oid IN \
              (to_regclass('credentials'), to_regclass('data_keys'), \
-             to_regclass('connect_attempts'), to_regclass('scope_uses'))";
+             to_regclass('connect_attempts'), to_regclass('scope_uses'), \
+             to_regclass('once_calls'))";
         let Db::Postgres(pool) = &self.db else {
             return Ok(RowSecurity::NotOffered);
         };
         let held = bounded(async { sqlx::query(SQL).fetch_one(pool).await?.int(0) }).await?;
-        Ok(if held == 4 {
+        Ok(if held == 5 {
             RowSecurity::Enforced
         } else {
             RowSecurity::Bypassed

@@ -10,7 +10,13 @@ use crate::{
 };
 
 /// Tables whose rows belong to a tenant.
-const FENCED: &[&str] = &["credentials", "data_keys", "connect_attempts", "scope_uses"];
+const FENCED: &[&str] = &[
+    "credentials",
+    "data_keys",
+    "connect_attempts",
+    "scope_uses",
+    "once_calls",
+];
 
 /// Who may look over all tenants at once: lists of the command line, keys, clearing up. A function
 /// that a request reaches has no place here.
@@ -22,6 +28,7 @@ const OVER_ALL: &[(&str, &str)] = &[
     ("src/store/key_counts.rs", "key_counts"),
     ("src/store/keys.rs", "data_keys_not_under"),
     ("src/store/keys.rs", "rewrap_data_keys"),
+    ("src/store/prune.rs", "prune_once"),
     ("src/store/prune.rs", "prune_scope_uses"),
     ("src/store/prune.rs", "prune_sessions"),
     ("src/store/rotation.rs", "reseal_credentials"),

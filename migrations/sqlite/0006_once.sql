@@ -1,0 +1,18 @@
+-- Calls that must not run twice: who sent which, and what came of it. Kept for a day.
+CREATE TABLE once_calls (
+    -- A keyed digest of license, tool and the client's own key: nobody can tell the key from it.
+    digest       BLOB PRIMARY KEY NOT NULL,
+    tenant       TEXT NOT NULL,
+    -- A keyed digest of the arguments and the account.
+    arguments    BLOB NOT NULL,
+    state        TEXT NOT NULL CHECK (state IN ('begun', 'done', 'done_unkept', 'unknown')),
+    replica      TEXT NOT NULL,
+    begun_ms     BIGINT NOT NULL,
+    -- Whoever has not said by then what came of it never will.
+    due_ms       BIGINT NOT NULL,
+    ends_ms      BIGINT NOT NULL,
+    sealed       BLOB
+);
+
+CREATE INDEX once_calls_by_end ON once_calls (ends_ms);
+CREATE INDEX once_calls_by_tenant ON once_calls (tenant);
