@@ -2,10 +2,12 @@
 
 pub mod day;
 pub mod deadline;
+pub mod detached;
 pub mod dispatch;
 pub mod error;
 pub mod observe;
 pub mod obtain;
+pub mod once;
 pub mod policy;
 pub mod resolve;
 pub mod stack;
@@ -16,11 +18,14 @@ pub mod windows;
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use self::once::ClientKey;
 pub use self::{
     error::CallError,
+    once::{OnceCalls, OnceParts, Repeated},
     stack::{CallService, StackParts, stack},
     waiting::Waiting,
 };
@@ -50,12 +55,19 @@ pub struct Call {
     pub record: Record,
     /// The caller went to connect an account; none: it did not.
     pub waiting: Option<Waiting>,
+    /// How the client names the call beside its arguments, as it came. A stranger's value: checked
+    /// in [`validate`], never printed.
+    pub named: Option<Value>,
     /// The tool; set by [`resolve`].
     tool: Option<Arc<CatalogTool>>,
     /// The request that the call becomes; set by [`validate`].
     prepared: Option<Box<dyn Prepared>>,
     /// Which of several accounts, by label; set by [`validate`].
     account: Option<Label>,
+    /// How the client names it, where it must not run twice; set by [`validate`].
+    once: Option<ClientKey>,
+    /// By which key the upstream knows it again; set by [`once`].
+    mark: Option<HeaderValue>,
     /// What it goes upstream with; set by [`obtain`].
     credential: Option<Arc<OpenedCredential>>,
     /// Its place among the license's calls at once, free when the call is over; set by [`windows`].
@@ -80,9 +92,12 @@ impl Call {
             deadline,
             record,
             waiting: None,
+            named: None,
             tool: None,
             prepared: None,
             account: None,
+            once: None,
+            mark: None,
             credential: None,
             place: None,
         }

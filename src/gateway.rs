@@ -19,6 +19,7 @@ pub use self::{assemble::BuildError, heartbeat::Read, reload::Reloaded};
 use self::{heartbeat::Heartbeat, sweep::LastPrune};
 use crate::{
     auth::{Authenticator, Change, Watcher},
+    call::{OnceCalls, OnceParts},
     clock::SharedClock,
     config::{Config, secrets::ConfiguredSecrets},
     connect::{ConnectParts, Connections, sites::account_sites},
@@ -79,6 +80,7 @@ pub struct Gateway {
     connections: Arc<Connections>,
     ledger: Arc<Ledger>,
     usage: Arc<UsageLog>,
+    once: Arc<OnceCalls>,
     limiter: Arc<Limiter>,
     replicas: Replicas,
     watcher: Arc<Watcher>,
@@ -180,10 +182,19 @@ impl Gateway {
             replicas.clone(),
         );
 
+        let detached = TaskTracker::new();
+        let once = Arc::new(OnceCalls::new(OnceParts {
+            store: store.clone(),
+            vault: Arc::clone(&vault),
+            clock: Arc::clone(&clock),
+            replica,
+            detached: detached.clone(),
+        }));
         let shared = assemble::Shared {
             limiter: &limiter,
             ledger: &ledger,
             usage: &usage,
+            once: &once,
             connections: &connections,
             clock: &clock,
             entropy: &entropy,
@@ -194,7 +205,6 @@ impl Gateway {
             &shared,
             None,
         )?));
-        let detached = TaskTracker::new();
         let server = Arc::new(McpServer::new(ServerParts {
             serving: Arc::clone(&serving),
             authenticator: Arc::clone(&authenticator),
@@ -251,6 +261,7 @@ impl Gateway {
             connections,
             ledger,
             usage,
+            once,
             limiter,
             replicas,
             watcher,

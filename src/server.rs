@@ -2,7 +2,6 @@
 //! the body.
 
 mod asking;
-pub mod calls;
 pub mod listen;
 mod messages;
 pub mod running;

@@ -18,6 +18,7 @@ pub mod source;
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
 use serde_json::Value;
 
 pub use self::{
@@ -48,10 +49,23 @@ pub struct ToolDefinition {
     pub read_only: ReadOnly,
     /// What calling it twice does.
     pub repeat: Repeat,
+    /// May clients name calls that must not run twice?
+    pub once: Once,
     /// Cost units that a call takes.
     pub cost: u32,
     /// Longest time for a call, when shorter than the gateway's.
     pub timeout: Option<Duration>,
+}
+
+/// May clients name calls that must not run twice?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Once {
+    /// They may, by the argument [`ONCE_ARGUMENT`].
+    ///
+    /// [`ONCE_ARGUMENT`]: crate::config::rest::ONCE_ARGUMENT
+    Offered,
+    /// They may not.
+    NotOffered,
 }
 
 /// One upstream as its tools share it.
@@ -93,6 +107,9 @@ pub trait Target: Send + Sync {
 pub trait Prepared: Send {
     /// What would be sent, the credential masked.
     fn preview(&self) -> Preview;
+
+    /// Tells the upstream by which key it knows this call again, where it wants to know.
+    fn mark(&mut self, key: &HeaderValue);
 
     /// Sends it, retries included, and makes the answer safe. Gives up at `deadline`.
     ///

@@ -35,7 +35,10 @@ impl Service<Call> for Dispatch {
     fn call(&mut self, mut call: Call) -> Self::Future {
         let (connections, clock) = (Arc::clone(&self.connections), Arc::clone(&self.clock));
         Box::pin(async move {
-            let prepared = call.prepared.take().ok_or(CallError::Internal)?;
+            let mut prepared = call.prepared.take().ok_or(CallError::Internal)?;
+            if let Some(mark) = &call.mark {
+                prepared.mark(mark);
+            }
             let credential = call.credential.take();
             let needs = &call.tool()?.bound;
             connections.uses().note(&call.principal, needs, clock.now());
@@ -60,7 +63,10 @@ impl Service<Call> for Dispatch {
                     {
                         // The upstream did nothing but refuse: sending again repeats nothing.
                         let again = tool.bound.target.prepare(&call.arguments);
-                        let again = again.map_err(CallError::UnsafeArgument)?;
+                        let mut again = again.map_err(CallError::UnsafeArgument)?;
+                        if let Some(mark) = &call.mark {
+                            again.mark(mark);
+                        }
                         result = again.send(Some(fresh), call.deadline).await;
                     }
                     // The account ended at its provider just now: only its owner can help. What was

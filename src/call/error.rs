@@ -1,5 +1,6 @@
 //! Every way in which a call ends without an answer.
 
+use super::once::Repeated;
 use crate::{
     connect::ConnectionNeeded,
     names::Label,
@@ -33,6 +34,9 @@ pub enum CallError {
     /// The upstream gave no answer that can be passed on.
     #[error("{0}")]
     Upstream(UpstreamError),
+    /// It came before under the same key, and is not sent again.
+    #[error("not sent again: {}", .0.code())]
+    Repeated(Repeated),
     /// The call took too long.
     #[error("deadline passed")]
     Deadline,
@@ -99,6 +103,7 @@ impl CallError {
             Self::Upstream(error) => Charge::of(error.departure()),
             Self::ConnectionNeeded(needed) => Charge::of(needed.departure),
             Self::NoSlot(_)
+            | Self::Repeated(_)
             | Self::CredentialMissing
             | Self::ConnectionDeclined
             | Self::AccountAmbiguous(_)
@@ -127,6 +132,7 @@ impl CallError {
             Self::UnsafeArgument(_) => "unsafe_argument",
             Self::NoSlot(refusal) => refusal.code(),
             Self::Upstream(error) => error.code(),
+            Self::Repeated(why) => why.code(),
             Self::Deadline => "deadline",
             Self::CredentialMissing => "credential_missing",
             Self::ConnectionNeeded(_) => "connection_needed",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::{
-    Call, CallError, CallResult,
+    Call, CallError, CallResult, Repeated,
     policy::{Around, CallLayer},
 };
 use crate::{
@@ -55,8 +55,10 @@ const fn ending(error: &CallError) -> Ending {
         CallError::UnknownTool
         | CallError::InsufficientScope
         | CallError::InvalidArguments(_)
-        | CallError::UnsafeArgument(_) => Ending::Refused,
+        | CallError::UnsafeArgument(_)
+        | CallError::Repeated(Repeated::OtherArguments) => Ending::Refused,
         CallError::Upstream(_)
+        | CallError::Repeated(Repeated::UnderWay | Repeated::Unknown | Repeated::NotKept)
         | CallError::Deadline
         | CallError::CredentialMissing
         | CallError::ConnectionNeeded(_)
@@ -82,6 +84,7 @@ fn tier(error: &CallError) -> Option<&'static str> {
         | CallError::InvalidArguments(_)
         | CallError::UnsafeArgument(_)
         | CallError::Upstream(_)
+        | CallError::Repeated(_)
         | CallError::Deadline
         | CallError::CredentialMissing
         | CallError::ConnectionNeeded(_)

@@ -5,8 +5,16 @@ use std::{sync::Arc, time::Duration};
 use tower::{ServiceBuilder, util::BoxCloneSyncService};
 
 use super::{
-    Call, CallError, day::ReserveDay, deadline::Deadline, dispatch::Dispatch, observe::Observe,
-    obtain::Obtain, policy::AroundLayer, resolve::Resolve, upstream_slot::UpstreamSlot,
+    Call, CallError,
+    day::ReserveDay,
+    deadline::Deadline,
+    dispatch::Dispatch,
+    observe::Observe,
+    obtain::Obtain,
+    once::{Once, OnceCalls},
+    policy::AroundLayer,
+    resolve::Resolve,
+    upstream_slot::UpstreamSlot,
     windows::Windows,
 };
 use crate::{
@@ -36,6 +44,8 @@ pub struct StackParts {
     pub clock: SharedClock,
     /// What licenses did.
     pub usage: Arc<UsageLog>,
+    /// Calls that must not run twice.
+    pub once: Arc<OnceCalls>,
     /// What licenses may do.
     pub plans: Arc<Plans>,
     /// Longest time of a call.
@@ -52,6 +62,7 @@ pub fn stack(parts: StackParts) -> CallService {
         catalog,
         clock,
         usage,
+        once,
         plans,
         call_timeout,
     } = parts;
@@ -74,6 +85,8 @@ pub fn stack(parts: StackParts) -> CallService {
         .layer(AroundLayer(Obtain {
             connections: Arc::clone(&connections),
         }))
+        // Before what is counted for longer: an answer that is given again is free of the day.
+        .layer(AroundLayer(Once { calls: once }))
         // Before the upstream is called: a call that may have left is always counted.
         .layer(AroundLayer(ReserveDay {
             ledger,

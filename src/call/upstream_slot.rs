@@ -48,6 +48,7 @@ fn observed(result: &CallResult) -> Observed {
             | CallError::InvalidArguments(_)
             | CallError::UnsafeArgument(_)
             | CallError::NoSlot(_)
+            | CallError::Repeated(_)
             | CallError::CredentialMissing
             | CallError::ConnectionNeeded(_)
             | CallError::ConnectionDeclined

@@ -4,10 +4,11 @@ use std::{fmt::Write as _, sync::Arc};
 
 use serde_json::Value;
 
-use super::{Call, CallError, policy::Policy};
+use super::{Call, CallError, once::ClientKey, policy::Policy};
 use crate::{
     mcp::json::{Excess, loses_digits},
     schema::{Violation, limits::escape},
+    upstream::Once,
 };
 
 /// Checks the arguments and prepares the request that they become.
@@ -22,7 +23,7 @@ impl Policy for Validate {
         {
             return Err(CallError::InvalidArguments(vec![violation]));
         }
-        let tool = call.tool()?;
+        let tool = Arc::clone(call.tool()?);
         tool.input
             .check(&call.arguments)
             .map_err(CallError::InvalidArguments)?;
@@ -31,6 +32,9 @@ impl Policy for Validate {
         let chosen = site.source.chosen_by();
         let chosen = chosen.and_then(|name| call.arguments.as_object_mut()?.remove(name));
         call.account = chosen.and_then(|label| label.as_str()?.parse().ok());
+        if tool.bound.definition.once == Once::Offered {
+            call.once = ClientKey::take(&mut call.arguments, call.named.take())?;
+        }
         let prepared = target.prepare(&call.arguments);
         call.prepared = Some(prepared.map_err(CallError::UnsafeArgument)?);
         Ok(())

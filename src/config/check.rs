@@ -9,6 +9,7 @@ mod gateway;
 mod header;
 mod issuer;
 mod keys;
+mod once;
 mod provider;
 mod request;
 mod scopes;

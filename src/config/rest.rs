@@ -89,6 +89,11 @@ pub struct ToolConfig {
     #[serde(default)]
     pub repeat: Repeat,
 
+    /// Clients may send a key of their own along, `idempotency_key`: a call that comes again with
+    /// the same key is not sent again, and is given the same answer. Kept for a day.
+    #[serde(default)]
+    pub once: Option<OnceConfig>,
+
     /// Cost units that a call takes from the license's `cost_per_day`; 0: it is free. Left out: 1.
     #[serde(default = "default_cost")]
     pub cost: u32,
@@ -120,6 +125,18 @@ pub struct ToolConfig {
     /// Longest time from the accepted call to its answer; at most `limits.call_timeout`.
     #[serde(default)]
     pub timeout: Option<Span>,
+}
+
+/// The argument in which a client names a call that must not run twice.
+pub const ONCE_ARGUMENT: &str = "idempotency_key";
+
+/// How a call that must not run twice is marked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OnceConfig {
+    /// The header in which the API takes a key of its own: `Idempotency-Key`. What is sent is made
+    /// from license, tool and the client's key, and is the same each time. Left out: none is sent.
+    pub header: Option<String>,
 }
 
 /// Does a tool change anything upstream?

@@ -103,7 +103,7 @@ fn audience(caller: &Principal) -> String {
 
 /// The same value with its members in one order: a client may write them down anew. The parser has
 /// bounded the depth.
-fn sorted(value: &Value) -> Value {
+pub fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();

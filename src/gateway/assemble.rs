@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    call::{StackParts, stack},
+    call::{OnceCalls, StackParts, stack},
     catalog::{Catalog, CatalogError},
     clock::SharedClock,
     config::{Config, secrets::ConfiguredSecrets},
@@ -65,6 +65,7 @@ pub(super) struct Shared<'a> {
     pub(super) limiter: &'a Arc<Limiter>,
     pub(super) ledger: &'a Arc<Ledger>,
     pub(super) usage: &'a Arc<UsageLog>,
+    pub(super) once: &'a Arc<OnceCalls>,
     pub(super) connections: &'a Arc<Connections>,
     pub(super) clock: &'a SharedClock,
     pub(super) entropy: &'a SharedEntropy,
@@ -122,6 +123,7 @@ pub(super) fn serving(
         catalog: Arc::clone(&catalog),
         clock: Arc::clone(shared.clock),
         usage: Arc::clone(shared.usage),
+        once: Arc::clone(shared.once),
         plans: Arc::new(config.allowances()),
         call_timeout: limits.call_timeout.duration(),
     });

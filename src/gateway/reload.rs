@@ -29,6 +29,7 @@ impl Gateway {
             limiter: &self.limiter,
             ledger: &self.ledger,
             usage: &self.usage,
+            once: &self.once,
             connections: &self.connections,
             clock: &self.clock,
             entropy: &self.entropy,

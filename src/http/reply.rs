@@ -217,6 +217,7 @@ fn wire(refused: &Refused, request: RequestId) -> Wire {
         CallError::InvalidArguments(_)
         | CallError::UnsafeArgument(_)
         | CallError::Upstream(_)
+        | CallError::Repeated(_)
         | CallError::Deadline
         | CallError::CredentialMissing
         | CallError::ConnectionNeeded(_)

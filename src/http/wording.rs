@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    call::CallError,
+    call::{CallError, Repeated},
     connect::{ConnectionNeeded, Reason},
     ids::RequestId,
     names::{Label, ToolName},
@@ -37,6 +37,7 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
         ),
         CallError::NoSlot(refusal) => no_slot(tool, *refusal),
         CallError::Upstream(error) => format!("{} Reference: {request}.", upstream(tool, *error)),
+        CallError::Repeated(why) => repeated(tool, *why, request),
         CallError::Deadline => format!(
             "{tool} did not answer in time. It may still have taken effect. Reference: {request}."
         ),
@@ -74,6 +75,29 @@ pub fn call_text(error: &CallError, tool: Option<&ToolName>, request: RequestId)
             "The gateway cannot answer at the moment. Try again shortly.".to_owned()
         }
         CallError::Internal => format!("Internal error. Reference: {request}."),
+    }
+}
+
+/// A call that is not sent a second time.
+fn repeated(tool: &str, why: Repeated, request: RequestId) -> String {
+    match why {
+        Repeated::OtherArguments => format!(
+            "Not sent: `idempotency_key` was used within the last day for a call of {tool} with \
+             other arguments. A new call needs a new key; a repetition needs the same arguments."
+        ),
+        Repeated::UnderWay => format!(
+            "A call of {tool} with this `idempotency_key` is under way, and is not sent a second \
+             time. Ask again with the same key."
+        ),
+        Repeated::Unknown => format!(
+            "A call of {tool} with this `idempotency_key` was sent, and its outcome is not known: it \
+             may have taken effect. It is not sent again. Check first whether it did; only if not, \
+             call with a new key. Reference: {request}."
+        ),
+        Repeated::NotKept => format!(
+            "{tool} was called with this `idempotency_key` before, and that was done. Its answer is \
+             not kept, and it is not called again."
+        ),
     }
 }
 

@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::{jsonrpc::Id, lifecycle::META_JSON, version::Revision};
 
+/// Where in a call's `_meta` a client may name what must not be done twice, for tools that offer it.
+pub const META_IDEMPOTENCY_KEY: &str = "wicketgate/idempotency-key";
+
 /// What `tools/list` says about one tool, independent of revision.
 #[derive(Debug, Clone)]
 pub struct ToolText<'a> {

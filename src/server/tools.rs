@@ -7,16 +7,16 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-use super::{Exchange, McpServer, Refusal, Reply, Serving, asking::Came, calls::Detached};
+use super::{Exchange, McpServer, Refusal, Reply, Serving, asking::Came};
 use crate::{
-    call::{Call, CallError, CallResult},
+    call::{Call, CallError, CallResult, detached::Detached},
     catalog::cursor,
     limit::{Claim, LimitError},
     mcp::{
         Era, Id, ProtocolFault, Revision,
         elicit::{Retry, SendsPeople},
         jsonrpc::Params,
-        tools::{Structured, ToolOutcome, call_result, list_result},
+        tools::{META_IDEMPOTENCY_KEY, Structured, ToolOutcome, call_result, list_result},
     },
     quota::Tier,
     telemetry::record::{Ending, Record},
@@ -95,6 +95,8 @@ impl McpServer {
     ) -> Result<Reply, (Revision, Refusal)> {
         let protocol = |fault| (revision, Refusal::Protocol(fault));
         let sends = SendsPeople::of(revision, &params);
+        let named = params.meta();
+        let named = named.and_then(|meta| meta.get(META_IDEMPOTENCY_KEY).cloned());
         let Asked {
             name,
             arguments,
@@ -117,7 +119,7 @@ impl McpServer {
             now + serving.call_timeout,
             record.clone(),
         );
-        call.waiting = waiting;
+        (call.waiting, call.named) = (waiting, named);
         let answer = serving.calls.clone().oneshot(call);
         let result = match revision.era() {
             // Dropping the request's future drops the call, and with it the upstream request.

@@ -1,10 +1,7 @@
 //! Calls that must not run twice. One row decides, for every process, who sends; it is kept for a
 //! day with what came of it, sealed. The store cannot open that.
 
-use super::{
-    Fence, Store, StoreError, Tenant, fenced_read, fenced_write, one, rows::Columns,
-    run,
-};
+use super::{Fence, Store, StoreError, Tenant, fenced_read, fenced_write, one, rows::Columns, run};
 use crate::{clock::Timestamp, crypto::TokenDigest, ids::ReplicaId};
 
 /// A call that is about to be sent.

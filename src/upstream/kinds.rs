@@ -2,21 +2,24 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::{
-    BoundTool, Gate, OpenedCredential, Site, Source, ToolDefinition,
+    BoundTool, Gate, Once, OpenedCredential, Site, Source, ToolDefinition,
     answer::{AnswerFault, AnswerRule, OutputCheck},
     credential::{CredentialFault, Given, Kind, mint::Mint},
     gate::GateLimits,
-    request::{BaseUrl, BaseUrlFault, Template, TemplateFault},
+    request::{BaseUrl, BaseUrlFault, Template, TemplateFault, is_reserved},
     rest::{Api, RestTarget, Tool},
     retry::{RetryBudget, most_retries},
 };
 use crate::{
     clock::SharedClock,
-    config::{RestConfig, ToolConfig, UpstreamConfig, rest::ResponseFormat},
+    config::{
+        RestConfig, ToolConfig, UpstreamConfig,
+        rest::{ONCE_ARGUMENT, ResponseFormat},
+    },
     egress::{EgressClient, EgressProfile, EgressSetupError, Scheme},
     entropy::SharedEntropy,
     limit::Limiter,
@@ -98,6 +101,9 @@ pub enum ToolFault {
     /// `output:` is wrong.
     #[error("output: {0}")]
     Output(String),
+    /// `once.header` is no header that can be set here.
+    #[error("once.header: {0}")]
+    Once(&'static str),
     /// The tool sets what the credential sets.
     #[error("the request sets the header or query parameter of the credential")]
     SetsCredential,
@@ -241,6 +247,7 @@ fn target_of(
             return Err(ToolFault::SetsCredential);
         }
     }
+    let once_header = once_header(tool, &template, api)?;
     let output = tool.output.as_ref().map(parts.compile_output);
     let output = output.transpose().map_err(ToolFault::Output)?;
     Ok(RestTarget(Arc::new(Tool {
@@ -248,13 +255,42 @@ fn target_of(
         template,
         rule: AnswerRule::compile(&tool.response, output)?,
         most_retries: most_retries(tool.read_only, tool.repeat, config.retries),
+        once_header,
     })))
+}
+
+fn once_header(
+    tool: &ToolConfig,
+    template: &Template,
+    api: &Api,
+) -> Result<Option<HeaderName>, ToolFault> {
+    let Some(written) = tool.once.as_ref().and_then(|once| once.header.as_ref()) else {
+        return Ok(None);
+    };
+    let name: HeaderName = written
+        .parse()
+        .map_err(|_| ToolFault::Once("not a header name"))?;
+    let credential = api.site.credential.as_ref();
+    if is_reserved(&name) || template.sets_header(&name) {
+        return Err(ToolFault::Once("this header is set already"));
+    }
+    if credential.is_some_and(|usage| usage.headers().contains(&name)) {
+        return Err(ToolFault::SetsCredential);
+    }
+    Ok(Some(name))
 }
 
 fn definition_of(tool: &ToolConfig, source: &Source) -> ToolDefinition {
     let mut input = tool.input.clone();
     if let Some(argument) = source.chosen_by() {
         add_choice(&mut input, argument);
+    }
+    let once = match tool.once {
+        Some(_) => Once::Offered,
+        None => Once::NotOffered,
+    };
+    if once == Once::Offered {
+        add_once(&mut input);
     }
     ToolDefinition {
         name: tool.name.clone(),
@@ -264,6 +300,7 @@ fn definition_of(tool: &ToolConfig, source: &Source) -> ToolDefinition {
         output: tool.output.clone(),
         read_only: tool.read_only,
         repeat: tool.repeat,
+        once,
         cost: tool.cost,
         timeout: tool.timeout.map(crate::config::Span::duration),
     }
@@ -273,11 +310,24 @@ fn definition_of(tool: &ToolConfig, source: &Source) -> ToolDefinition {
 fn add_choice(input: &mut Value, argument: &str) {
     let choice = json!({ "type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$",
         "maxLength": 32, "description": "Which connected account, by its label." });
+    add(input, argument, choice);
+}
+
+/// Adds the argument that names a call which must not run twice. It never reaches the upstream.
+fn add_once(input: &mut Value) {
+    let key = json!({ "type": "string", "pattern": "^[!-~]{1,128}$", "maxLength": 128,
+        "description": "A text of your own that names what is to be done once, new for each. \
+            A call that comes again with the same text and the same arguments within a day is \
+            not made again: it gets the first one's answer." });
+    add(input, ONCE_ARGUMENT, key);
+}
+
+fn add(input: &mut Value, argument: &str, schema: Value) {
     let properties = input
         .as_object_mut()
         .map(|root| root.entry("properties").or_insert_with(|| json!({})));
     if let Some(properties) = properties.and_then(Value::as_object_mut) {
-        properties.entry(argument).or_insert(choice);
+        properties.entry(argument).or_insert(schema);
     }
 }
 

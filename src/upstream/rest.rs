@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -47,6 +48,8 @@ pub(super) struct Tool {
     pub(super) template: Template,
     pub(super) rule: AnswerRule,
     pub(super) most_retries: u32,
+    /// Where the key of a call that must not run twice goes.
+    pub(super) once_header: Option<HeaderName>,
 }
 
 /// The target of a tool.
@@ -84,6 +87,12 @@ impl Prepared for RestCall {
             usage.mark(&mut preview);
         }
         preview
+    }
+
+    fn mark(&mut self, key: &HeaderValue) {
+        if let Some(name) = &self.tool.once_header {
+            self.request.headers.insert(name.clone(), key.clone());
+        }
     }
 
     fn send(

@@ -6,7 +6,7 @@ use super::{
         findings::{Findings, Spot},
         rest::{MethodConfig, ReadOnly, RestConfig},
     },
-    request, upstream, visible,
+    once, request, upstream, visible,
 };
 use crate::schema::{InputSchema, OutputSchema, lint};
 
@@ -40,6 +40,7 @@ pub(super) fn check(
         );
     }
     request::check(tool, rest, &at.key("request"), findings);
+    once::check(tool, rest, at, findings);
     if let Some(span) = tool.timeout {
         upstream::timeout(span, config, &at.key("timeout"), findings);
     }

@@ -1,4 +1,5 @@
-//! What a client's disconnect means: the end of a call in 2026-07-28, nothing in 2025.
+//! What a client's disconnect means: the end of a call in 2026-07-28; nothing in 2025, and nothing to
+//! a call that must not run twice.
 
 use std::{
     pin::Pin,
