@@ -6,11 +6,12 @@ use wicketgate::{
     clock::Clock as _,
     crypto::TokenDigest,
     names::Label,
-    store::{AttemptRecord, RowSecurity, ScopeUse, Tenant},
+    store::{AttemptRecord, OnceBegun, RowSecurity, ScopeUse, Tenant},
 };
 
 use crate::{
     store_connections::{stored, tenant, upstream},
+    store_once::record as once,
     support::{
         database::{Fixture, NOON},
         operator::Operator,
@@ -18,7 +19,13 @@ use crate::{
     },
 };
 
-const FENCED: [&str; 4] = ["credentials", "data_keys", "connect_attempts", "scope_uses"];
+const FENCED: [&str; 5] = [
+    "credentials",
+    "data_keys",
+    "connect_attempts",
+    "scope_uses",
+    "once_calls",
+];
 
 /// One row of each fenced table for a tenant.
 async fn rows_of(fixture: &Fixture, tenant: Tenant, byte: u8) {
@@ -41,6 +48,9 @@ async fn rows_of(fixture: &Fixture, tenant: Tenant, byte: u8) {
         last: fixture.clock.now(),
     };
     fixture.store.note_scope_uses(&[used]).await.unwrap();
+    let call = once(fixture, tenant, byte);
+    let begun = fixture.store.begin_once(&call).await.unwrap();
+    assert_eq!(begun, OnceBegun::Mine);
 }
 
 async fn run(connection: &mut PgConnection, sql: &str) -> Result<u64, String> {
@@ -80,6 +90,10 @@ fn insert(table: &str, tenant: &str) -> String {
             "state_digest, tenant, upstream, label, scopes, browser, created_ms, expires_ms",
             "'\\x77', $$T$$, 'up', 'l', '', '\\x00', 0, 0",
         ),
+        "once_calls" => (
+            "digest, tenant, arguments, state, replica, begun_ms, due_ms, ends_ms",
+            "'\\x77', $$T$$, '\\x00', 'begun', 'r', 0, 0, 0",
+        ),
         _ => ("tenant, upstream, scope, last_ms", "$$T$$, 'up', 'more', 0"),
     };
     let values = values.replace("$$T$$", &format!("'{tenant}'"));
@@ -114,10 +128,10 @@ async fn x_10_the_owner_of_the_tables_reads_no_other_tenant() {
     let url = fixture.url().unwrap();
     let mut sql = PgConnection::connect(&url).await.unwrap();
     let owned = "SELECT COUNT(*) FROM pg_tables WHERE tableowner = current_user AND tablename IN \
-                 ('credentials', 'data_keys', 'connect_attempts', 'scope_uses')";
+                 ('credentials', 'data_keys', 'connect_attempts', 'scope_uses', 'once_calls')";
     assert_eq!(
         count(&mut sql, owned).await,
-        4,
+        5,
         "the role owns what it is kept from"
     );
 

@@ -3,6 +3,7 @@
 mod access;
 mod credentials;
 mod keys;
+mod once;
 mod providers;
 mod scopes;
 mod whole;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use wicketgate::{
-    call::CallError,
+    call::{CallError, Repeated},
     connect::{ConnectionNeeded, ConsentError, Reason, TokenError},
     http::{pages::PageRefusal, refusal::EdgeRefusal},
     mcp::ProtocolFault,
@@ -174,7 +174,11 @@ fn after_call(error: &CallError) -> Option<CallError> {
         }),
         C::UnsafeArgument(_) => C::NoSlot(GateRefusal::Rate(WAIT)),
         C::NoSlot(_) => C::Upstream(UpstreamError::Connect),
-        C::Upstream(_) => C::Deadline,
+        C::Upstream(_) => C::Repeated(Repeated::OtherArguments),
+        C::Repeated(Repeated::OtherArguments) => C::Repeated(Repeated::UnderWay),
+        C::Repeated(Repeated::UnderWay) => C::Repeated(Repeated::Unknown),
+        C::Repeated(Repeated::Unknown) => C::Repeated(Repeated::NotKept),
+        C::Repeated(Repeated::NotKept) => C::Deadline,
         C::Deadline => C::CredentialMissing,
         C::CredentialMissing => C::ConnectionNeeded(Box::new(ConnectionNeeded {
             upstream: "ads".parse().expect("a name"),
