@@ -211,7 +211,11 @@ impl OnceCalls {
             due: begun.plus(left + BEYOND),
             ends: begun.plus(KEPT),
         };
-        match store.begin_once(&record).await.map_err(away)? {
+        match store
+            .begin_once(&record)
+            .await
+            .map_err(|error| away(&error))?
+        {
             OnceBegun::Theirs(found) => Ok(Begin::Theirs(found)),
             OnceBegun::Mine => Ok(Begin::Mine(Box::new(Mine {
                 record,
@@ -302,7 +306,7 @@ impl OnceCalls {
             pause = (pause * 2).min(longest);
             let now = self.parts.clock.now();
             let asked = self.parts.store.once(named.tenant, &named.row, now);
-            found = asked.await.map_err(away)?;
+            found = asked.await.map_err(|error| away(&error))?;
         }
     }
 
@@ -353,7 +357,7 @@ const fn place_of(named: &Named, begun: crate::clock::Timestamp) -> AnswerPlace<
     }
 }
 
-fn away(error: StoreError) -> CallError {
+fn away(error: &StoreError) -> CallError {
     tracing::warn!(%error, "once.unavailable");
     CallError::StoreUnavailable
 }

@@ -77,8 +77,11 @@ async fn a_call_that_never_left_frees_its_key(database: Option<&Database>) {
     let operator = Operator::of(&upstream, url.as_deref(), paying);
     let key = operator.issue("pro");
     // Nobody listens there any more.
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = format!("http://{}", closed.local_addr().unwrap());
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let closed = format!("http://{closed}");
     let base = format!("http://{}", upstream.address);
     operator.place.edit(&base, &closed);
     let mut gateway = operator.serve().await;
