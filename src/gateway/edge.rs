@@ -59,7 +59,10 @@ pub(super) struct Parts<'a> {
 /// Reads what is read once: addresses, origins, discovery, branding.
 pub(super) fn public(parts: Parts<'_>) -> Result<Router, BuildError> {
     let config = parts.config.load_full();
-    let budget = Budget::new(config.limits.max_in_flight_bytes.as_len());
+    let budget = Budget::new(
+        config.limits.max_in_flight_bytes.as_len(),
+        parts.sinks.metrics.pressure.clone(),
+    );
     let pages = if config.auth.oauth.enabled {
         Some(Arc::new(Pages::new(pages(&parts, &budget), &config)?))
     } else {

@@ -15,6 +15,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use super::refusal::EdgeRefusal;
+use crate::telemetry::pressure::{Level, Pressure};
 
 /// How long a body may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Waits {
     pub idle: Duration,
     /// For all of it: a client that sends a byte now and then is never silent.
     pub whole: Duration,
+    /// How soon a silent one is given up while memory is short, so that it makes room.
+    pub short: Duration,
 }
 
 impl Default for Waits {
@@ -30,6 +33,7 @@ impl Default for Waits {
         Self {
             idle: Duration::from_secs(15),
             whole: Duration::from_mins(1),
+            short: Duration::from_secs(1),
         }
     }
 }
@@ -39,6 +43,7 @@ impl Default for Waits {
 pub struct Budget {
     held: AtomicUsize,
     most: usize,
+    pressure: Pressure,
 }
 
 /// A part of the budget, until dropped.
@@ -49,11 +54,13 @@ pub struct Held {
 }
 
 impl Budget {
-    /// Nothing held.
-    pub fn new(most: usize) -> Arc<Self> {
+    /// Nothing held. While memory is short no body grows, and none is waited for, also when it was
+    /// begun before.
+    pub fn new(most: usize, pressure: Pressure) -> Arc<Self> {
         Arc::new(Self {
             held: AtomicUsize::new(0),
             most,
+            pressure,
         })
     }
 
@@ -68,6 +75,9 @@ impl Budget {
 impl Held {
     /// Takes so much more. What a client only announces costs it, and others, nothing.
     fn grow(&mut self, bytes: usize) -> Result<(), EdgeRefusal> {
+        if self.bytes > 0 && self.budget.pressure.level() >= Level::Short {
+            return Err(EdgeRefusal::MemoryShort);
+        }
         let before = self.budget.held.fetch_add(bytes, Ordering::AcqRel);
         self.bytes += bytes;
         if before.saturating_add(bytes) > self.budget.most {
@@ -92,14 +102,14 @@ pub async fn read(
     waits: Waits,
 ) -> Result<(Bytes, Held), EdgeRefusal> {
     let end = Instant::now() + waits.whole;
-    let wait = || end.min(Instant::now() + waits.idle);
+    let wait = || (end.min(Instant::now() + waits.idle), waits.short);
     let hint = body.size_hint();
     let announced = hint.exact().and_then(|bytes| usize::try_from(bytes).ok());
     if hint.lower() > cap as u64 {
         return Err(EdgeRefusal::BodyTooLarge);
     }
     let mut held = budget.nothing();
-    let Some(first) = next(&mut body, wait()).await? else {
+    let Some(first) = next(&mut body, wait(), &budget.pressure).await? else {
         return Ok((Bytes::new(), held));
     };
     if first.len() > cap {
@@ -111,7 +121,7 @@ pub async fn read(
     }
     let mut whole = BytesMut::with_capacity(first.len() * 2);
     whole.extend_from_slice(&first);
-    while let Some(more) = next(&mut body, wait()).await? {
+    while let Some(more) = next(&mut body, wait(), &budget.pressure).await? {
         if whole.len() + more.len() > cap {
             return Err(EdgeRefusal::BodyTooLarge);
         }
@@ -122,13 +132,20 @@ pub async fn read(
 }
 
 /// The next piece of data; trailers are dropped.
-async fn next(body: &mut Body, until: Instant) -> Result<Option<Bytes>, EdgeRefusal> {
+async fn next(
+    body: &mut Body,
+    (until, short): (Instant, Duration),
+    pressure: &Pressure,
+) -> Result<Option<Bytes>, EdgeRefusal> {
     loop {
-        let frame = tokio::time::timeout_at(until, body.frame()).await;
-        match frame.map_err(|_| EdgeRefusal::BodyTimeout)? {
-            None => return Ok(None),
-            Some(Err(_)) => return Err(EdgeRefusal::BodyBroken),
-            Some(Ok(frame)) => {
+        let look = until.min(Instant::now() + short);
+        match tokio::time::timeout_at(look, body.frame()).await {
+            Err(_) if pressure.level() >= Level::Short => return Err(EdgeRefusal::MemoryShort),
+            Err(_) if look >= until => return Err(EdgeRefusal::BodyTimeout),
+            Err(_) => {}
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(_))) => return Err(EdgeRefusal::BodyBroken),
+            Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
                 }

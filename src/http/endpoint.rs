@@ -103,7 +103,7 @@ impl Endpoint {
     fn counted(&self, principal: &Principal, refusal: EdgeRefusal) -> EdgeRefusal {
         let counts = !matches!(
             refusal,
-            EdgeRefusal::Overloaded | EdgeRefusal::TooManyMessages(_)
+            EdgeRefusal::Overloaded | EdgeRefusal::MemoryShort | EdgeRefusal::TooManyMessages(_)
         );
         if !counts {
             return refusal;

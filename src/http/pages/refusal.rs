@@ -73,6 +73,7 @@ impl PageRefusal {
             | Self::Edge(
                 EdgeRefusal::StoreUnavailable
                 | EdgeRefusal::Overloaded
+                | EdgeRefusal::MemoryShort
                 | EdgeRefusal::Sealed
                 | EdgeRefusal::Internal,
             )
@@ -133,7 +134,10 @@ impl PageRefusal {
             Self::TooManyTries(seconds) => Some(*seconds),
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
             | Self::Edge(
-                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed,
+                EdgeRefusal::StoreUnavailable
+                | EdgeRefusal::Overloaded
+                | EdgeRefusal::MemoryShort
+                | EdgeRefusal::Sealed,
             )
             | Self::Consent(
                 ConsentError::Vault(_) | ConsentError::Tokens(TokenError::Unavailable(_)),
@@ -160,7 +164,10 @@ impl PageRefusal {
         match self {
             Self::Authorization(Fault::Client(ClientFault::Unavailable))
             | Self::Edge(
-                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed,
+                EdgeRefusal::StoreUnavailable
+                | EdgeRefusal::Overloaded
+                | EdgeRefusal::MemoryShort
+                | EdgeRefusal::Sealed,
             ) => "Not available at the moment",
             Self::Authorization(_) => "This app cannot be connected",
             Self::KeyInAddress => "A license key in the address",
@@ -214,7 +221,10 @@ impl PageRefusal {
             Self::KeyIncomplete | Self::KeyRefused => "The license key was not accepted.",
             Self::TooManyTries(_) => "Wait a while, then try again.",
             Self::Edge(
-                EdgeRefusal::StoreUnavailable | EdgeRefusal::Overloaded | EdgeRefusal::Sealed,
+                EdgeRefusal::StoreUnavailable
+                | EdgeRefusal::Overloaded
+                | EdgeRefusal::MemoryShort
+                | EdgeRefusal::Sealed,
             ) => {
                 "The service cannot answer right now. Nothing was changed. Try again in a few \
                  seconds."
