@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +20,10 @@ use crate::{
 
 /// How often. A few small files of the kernel's own are read each time.
 const PERIOD: Duration = Duration::from_millis(200);
+/// How often where it may soon matter: what comes between two looks must fit into what is left.
+const NEAR_PERIOD: Duration = Duration::from_millis(20);
+/// From this share of the bound on, in thousandths.
+const NEAR: u128 = 700;
 /// A limit of so much is how version 1 of cgroups writes that there is none.
 const UNLIMITED: u64 = 1 << 60;
 
@@ -151,8 +154,19 @@ fn field(text: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Notes a reading, and says so when the level changes.
-fn note(reading: Option<Reading>, metrics: &Metrics) {
+impl Reading {
+    /// How soon to look again.
+    const fn period(self) -> Duration {
+        if self.used as u128 * 1_000 >= NEAR * self.most as u128 {
+            NEAR_PERIOD
+        } else {
+            PERIOD
+        }
+    }
+}
+
+/// Notes a reading, and says so when the level changes. When to look again.
+fn note(reading: Option<Reading>, metrics: &Metrics) -> Duration {
     let pressure: &Pressure = &metrics.pressure;
     let before = pressure.level();
     // What cannot be read any more holds nobody up.
@@ -169,6 +183,7 @@ fn note(reading: Option<Reading>, metrics: &Metrics) {
             Level::Critical => tracing::warn!(used, most, "memory.critical"),
         }
     }
+    reading.map_or(PERIOD, Reading::period)
 }
 
 /// Measures until told to stop; without a bound not at all.
@@ -184,14 +199,18 @@ pub(super) async fn watch(
         return;
     }
     let meters = Arc::new(meters);
-    let mut ticks = tokio::time::interval(PERIOD);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+    let mut wait = Duration::ZERO;
+    while stop
+        .run_until_cancelled(tokio::time::sleep(wait))
+        .await
+        .is_some()
+    {
         let (meters, metrics) = (Arc::clone(&meters), Arc::clone(&metrics));
         let measured = tokio::task::spawn_blocking(move || note(meters.read(), &metrics));
-        if let Err(error) = measured.await {
+        wait = measured.await.unwrap_or_else(|error| {
             tracing::error!(%error, "memory.not_measured");
-        }
+            PERIOD
+        });
     }
 }
 
@@ -271,13 +290,10 @@ mod tests {
     #[test]
     fn a_reading_is_shown_and_decides() {
         let metrics = Metrics::new();
-        note(
-            Some(Reading {
-                used: 91,
-                most: 100,
-            }),
-            &metrics,
-        );
+        let reading = |used| Some(Reading { used, most: 100 });
+        assert_eq!(note(reading(69), &metrics), PERIOD);
+        assert_eq!(metrics.pressure.level(), Level::Calm);
+        assert_eq!(note(reading(91), &metrics), NEAR_PERIOD);
         assert_eq!(metrics.pressure.level(), Level::Short);
         assert_eq!(
             (metrics.memory_used.get(), metrics.memory_most.get()),
