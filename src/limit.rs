@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use crate::{names::UpstreamName, quota::Exhausted};
 
 pub use self::{
-    claim::{AtOnce, Bucket, BucketKey, Claim, LimitError, Place, Standing},
+    claim::{AtOnce, Bucket, BucketKey, Claim, Decided, LimitError, Place, Standing},
     local::LocalLimiter,
     redis::RedisLimiter,
     replicas::Replicas,

@@ -2,7 +2,8 @@
 //!
 //! A call that names no tool of the license's, or whose arguments do not fit, costs its session and
 //! nothing else. So what can be seen without leaving this process is looked at here, by [`Resolve`]
-//! and [`Validate`]; then one question decides.
+//! and [`Validate`]; then one question decides. Where this process had to decide for its share alone,
+//! a tool that costs more than others is refused: a limit that is passed would be dear there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,12 +17,14 @@ use super::{
 };
 use crate::{
     license::{Allowance, Plans},
-    limit::{AtOnce, Bucket, Claim, LimitError, Limiter, Standing, Taking},
+    limit::{AtOnce, Bucket, Claim, Decided, LimitError, Limiter, Standing, Taking},
     quota::{Rate, Tier},
 };
 
 /// A place is held no longer than this beyond the longest call, should its process die.
 const BEYOND: Duration = Duration::from_secs(10);
+/// A tool that costs more than this is not called by a limit that holds for one process only.
+const USUAL_COST: u32 = 1;
 
 /// So many calls of one session, and of one license by plan.
 #[derive(Clone)]
@@ -109,9 +112,15 @@ fn admitted(
 ) -> Result<(), CallError> {
     match taken {
         Ok(standing) => {
-            call.place = standing.place;
             call.record.fields().windows = standing.windows;
-            fit
+            fit?;
+            let dear = call.tool.as_ref();
+            let dear = dear.is_some_and(|tool| tool.bound.definition.cost > USUAL_COST);
+            if dear && standing.decided == Decided::Alone {
+                return Err(CallError::LimitsUnavailable);
+            }
+            call.place = standing.place;
+            Ok(())
         }
         Err(LimitError::Exhausted(exhausted)) => {
             call.record.fields().windows[0] = claim.emptied(&exhausted);

@@ -94,7 +94,8 @@ pub struct ToolConfig {
     #[serde(default)]
     pub once: Option<OnceConfig>,
 
-    /// Cost units that a call takes from the license's `cost_per_day`; 0: it is free. Left out: 1.
+    /// Cost units that a call takes from the license's `cost_per_day`; 0: it is free. Left out: 1. A
+    /// tool of more than 1 is refused while the shared limits are away.
     #[serde(default = "default_cost")]
     pub cost: u32,
 

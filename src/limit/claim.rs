@@ -83,9 +83,21 @@ impl Claim {
     }
 }
 
+/// Who granted it.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// Whoever counts for all processes; with one process that is the process.
+    #[default]
+    ForAll,
+    /// This process for its share, since nobody knows what the others do.
+    Alone,
+}
+
 /// What was granted.
 #[derive(Default)]
 pub struct Standing {
+    /// Who granted it.
+    pub decided: Decided,
     /// In the order of the claim.
     pub windows: [Option<WindowLevel>; 2],
     /// A place among those that run at once, until dropped.
@@ -95,6 +107,7 @@ pub struct Standing {
 impl fmt::Debug for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Standing")
+            .field("decided", &self.decided)
             .field("windows", &self.windows)
             .field("place", &self.place.is_some())
             .finish()

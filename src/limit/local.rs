@@ -206,23 +206,35 @@ mod tests {
     }
 
     #[test]
-    fn q_14_full_buckets_are_forgotten_and_a_rate_keeps_its_own() {
+    fn q_14_a_million_sessions_are_forgotten_when_full_and_not_before() {
+        const KEYS: u32 = 1_000_000;
         let (clock, limiter) = limiter();
-        let rate: Rate = "60/min".parse().unwrap();
-        for key in 0..10_000_u32 {
+        let take = |rate: Rate, key: u32| {
             let mut bytes = [0; 16];
             bytes[..4].copy_from_slice(&key.to_be_bytes());
-            let claim = Claim::one(Tier::Session, rate, bytes);
-            assert!(limiter.take(&claim).is_ok());
+            limiter
+                .take(&Claim::one(Tier::Session, rate, bytes))
+                .is_ok()
+        };
+        let (fast, slow): (Rate, Rate) = ("60/min".parse().unwrap(), "1/h".parse().unwrap());
+        assert!(take(slow, 0) && !take(slow, 0));
+        let mut most = 0;
+        for key in 0..KEYS {
+            assert!(take(fast, key));
+            if key % 100_000 == 99_999 {
+                // As the timer does. Two seconds later they are full, whoever they belong to.
+                limiter.sweep();
+                most = most.max(limiter.keys());
+                assert!(!take(slow, 0), "a bucket in use is not refilled by a sweep");
+                clock.advance(Duration::from_secs(2));
+            }
         }
-        assert_eq!(limiter.keys(), 10_000);
-        limiter.sweep();
-        assert_eq!(
-            limiter.keys(),
-            10_000,
-            "a bucket in use is not refilled by forgetting it"
-        );
+        println!("Q-14: {KEYS} sessions in ten rounds, at most {most} keys held");
+        assert_eq!(most, 100_001);
         clock.advance(Duration::from_mins(2));
+        limiter.sweep();
+        assert_eq!(limiter.keys(), 1, "that of the hour");
+        clock.advance(Duration::from_hours(1));
         limiter.sweep();
         assert_eq!(limiter.keys(), 0);
     }

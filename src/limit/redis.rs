@@ -17,7 +17,7 @@ use redis::Script;
 
 pub use self::line::{GivenBack, Line, LineFault, LineParts, Unanswered};
 use super::{
-    claim::{Bucket, Claim, LimitError, Place, Standing},
+    claim::{Bucket, Claim, Decided, LimitError, Place, Standing},
     local::{LocalLimiter, PLACE_SOON},
     replicas::Replicas,
     shares::Shares,
@@ -121,7 +121,11 @@ impl RedisLimiter {
             WhenAway::Refuse => Err(LimitError::Unavailable),
             WhenAway::Local => {
                 let share = claim.divided(self.parts.replicas.known());
-                self.local.take(&share).map_err(LimitError::Exhausted)
+                let taken = self.local.take(&share).map_err(LimitError::Exhausted)?;
+                Ok(Standing {
+                    decided: Decided::Alone,
+                    ..taken
+                })
             }
         }
     }

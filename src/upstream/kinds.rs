@@ -216,15 +216,13 @@ fn gate_for(name: &UpstreamName, config: &RestConfig, parts: &KindParts<'_>) -> 
         max_queue,
         max_wait: config.max_wait.duration(),
     };
-    match &parts.previous {
-        Some(site) => site.gate.with_limits(limits),
-        None => {
-            let gate = Gate::new(limits, parts.clock.clone());
-            match parts.limiter.and_then(|limiter| limiter.shares_of(name)) {
-                Some(shares) => gate.shared(shares),
-                None => gate,
-            }
-        }
+    if let Some(site) = &parts.previous {
+        return site.gate.with_limits(limits);
+    }
+    let gate = Gate::new(limits, parts.clock.clone());
+    match parts.limiter.and_then(|limiter| limiter.shares_of(name)) {
+        Some(shares) => gate.shared(shares),
+        None => gate,
     }
 }
 

@@ -127,6 +127,52 @@ async fn answers_tell_how_the_windows_stand() {
     gateway.stop().await;
 }
 
+/// A limit that each process keeps for its share may be passed by all together: a tool that costs
+/// more than others is not called by it.
+#[tokio::test]
+async fn q_04_without_redis_only_what_is_dear_is_refused() {
+    let mut redis = Redis::start();
+    let url = redis.url();
+    let mut gateway = TestGateway::with(|setup| {
+        setup.more = SHARED.to_owned();
+        setup.environment.push(("REDIS_URL", url.clone()));
+        setup.redis = Some(url.clone());
+        setup.tools = "        - name: dear\n          description: Costs.\n          \
+                       read_only: true\n          cost: 2\n          request: { path: /v1/dear }\n          \
+                       input: { type: object, additionalProperties: false }\n"
+            .into();
+    })
+    .await;
+    let (_, key) = gateway.issue("pro").await;
+    let client = Client::modern(gateway.address, &key);
+    let dear = async || client.call("dear", json!({})).await;
+    let usual = async || client.call("search", json!({ "q": "a" })).await;
+    assert_eq!(dear().await.status, 200);
+    redis.kill();
+    let mut refused = 0;
+    for _ in 0..10 {
+        let answer = dear().await;
+        assert_eq!(answer.status, 503, "{}", answer.body);
+        let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!(wait >= 1);
+        refused += 1;
+        assert_eq!(usual().await.status, 200);
+    }
+    assert_eq!(gateway.upstream.count(), 1 + 10, "no dear call left");
+    redis.begin();
+    let since = tokio::time::Instant::now();
+    while dear().await.status != 200 {
+        assert!(since.elapsed() < Duration::from_secs(20), "it stays closed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!(
+        "{refused} of 10 dear calls refused and 10 of 10 usual ones answered without Redis; dear \
+         ones again {:?} after its return",
+        since.elapsed()
+    );
+    gateway.stop().await;
+}
+
 /// A certificate for loopback, by an authority of its own.
 fn certificates(folder: &Path) {
     let authority = rcgen::KeyPair::generate().unwrap();

@@ -56,6 +56,7 @@ mod ledger_schedule;
 mod legacy_clients;
 mod limit_contract;
 mod limit_redis;
+mod limit_waits;
 mod limits;
 mod limits_shared;
 mod listing;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, SqliteConnection};
+use sqlx::{Connection as _, PgConnection, Row as _, SqliteConnection};
 use tokio::task::JoinSet;
 
 use crate::support::{
@@ -21,7 +21,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(crate) fn paying(setup: &mut Setup) {
     setup.plans = "  pro: { per_day: 1000, tools: [\"*\"] }\n".into();
-    setup.tools = r#"        - name: pay
+    setup.tools = r"        - name: pay
           description: Pays somebody.
           once: { header: Idempotency-Key }
           timeout: 3s
@@ -33,7 +33,7 @@ pub(crate) fn paying(setup: &mut Setup) {
             properties:
               amount: { type: integer, minimum: 1, maximum: 1000 }
               to: { type: string, maxLength: 64 }
-"#
+"
     .into();
 }
 
@@ -60,7 +60,7 @@ fn told(text: &str) -> (String, bool) {
 
 /// Runs SQL on the operator's database.
 pub(crate) async fn execute(operator: &Operator, database: Option<&Database>, sql: &str) {
-    let sql = AssertSqlSafe(sql.to_owned());
+    let sql = sqlx::AssertSqlSafe(sql.to_owned());
     let changed = if let Some(database) = database {
         let mut connection = PgConnection::connect(&database.url()).await.unwrap();
         let done = sqlx::raw_sql(sql).execute(&mut connection).await;
@@ -281,7 +281,7 @@ async fn an_answer_is_in_no_table_in_clear(database: Option<&Database>) {
             .unwrap()
         {
             let table: String = table.get(0);
-            let rows = AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
+            let rows = sqlx::AssertSqlSafe(format!("SELECT t::text FROM {table} t"));
             for row in sqlx::query(rows).fetch_all(&mut connection).await.unwrap() {
                 kept.extend(row.get::<String, _>(0).into_bytes());
             }

@@ -167,6 +167,7 @@ mod tests {
     use super::*;
     use crate::upstream::Phase;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the call beside it has it")]
     fn answer(content: AnswerContent) -> CallResult {
         Ok(Answer {
             content,
