@@ -100,6 +100,7 @@ async fn s_09_the_checked_address_is_the_dialled_one() {
     assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
+/// F-16, without an answer.
 #[tokio::test]
 async fn s_10_a_name_without_address_is_a_connect_failure() {
     let client = EgressClient::with_lookup(&profile("127.0.0.1/32"), Scripted::new(&[])).unwrap();
@@ -116,6 +117,7 @@ impl Lookup for Silent {
     }
 }
 
+/// F-16, slow.
 #[tokio::test]
 async fn s_10_a_resolver_that_hangs_holds_nobody() {
     let client = EgressClient::with_lookup(&profile("127.0.0.1/32"), Arc::new(Silent)).unwrap();

@@ -414,20 +414,21 @@ async fn places_that_died_with_their_process_come_free_by_the_clock_of_the_serve
 #[tokio::test]
 async fn q_14_every_key_ends_by_itself() {
     const KEYS: u32 = 20_000;
+    const LIVES: &str = "local all, without = redis.call('KEYS', '*'), 0 \
+         for _, key in ipairs(all) do \
+           if redis.call('PTTL', key) < 0 then without = without + 1 end \
+         end \
+         return {#all, without}";
     let bench = Bench::shared().await;
     for number in 0..KEYS {
         let mut key = [0; 16];
         key[..4].copy_from_slice(&number.to_be_bytes());
         let mut one = claim(30);
         (one.owner, one.first.key) = (key, key);
+        one.first.rate = "30/h".parse().unwrap();
         bench.take(one).await.unwrap();
     }
     let mut connection = bench.redis.as_ref().unwrap().connection().await;
-    const LIVES: &str = "local all, without = redis.call('KEYS', '*'), 0 \
-         for _, key in ipairs(all) do \
-           if redis.call('PTTL', key) < 0 then without = without + 1 end \
-         end \
-         return {#all, without}";
     let lives = redis::Script::new(LIVES);
     let counted: (u32, u32) = lives.invoke_async(&mut connection).await.unwrap();
     println!(

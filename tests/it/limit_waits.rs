@@ -1,7 +1,13 @@
 //! Q-12: a wait that is told is a whole number of seconds, at least one, and true: a second earlier
 //! the limit still refuses, and when it is over it does not.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 use wicketgate::clock::ManualClock;
@@ -130,11 +136,15 @@ async fn q_12_registrations() {
         setup.more = "auth:\n  oauth:\n    registration: { limit: 5/h }\n".into();
     })
     .await;
+    let number = AtomicU32::new(0);
     let register = async |waiting: &Waiting| {
         let address = waiting.gateway.address;
-        let body = json!({ "client_name": "n", "redirect_uris": ["https://a.test/"] }).to_string();
+        // The same one again would be kept once and cost nothing.
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        let name = format!("n{number}");
+        let body = json!({ "client_name": name, "redirect_uris": ["https://a.test/"] }).to_string();
         let text = format!(
-            "POST /oauth/register HTTP/1.1\r\nHost: {address}\r\n\
+            "POST /register HTTP/1.1\r\nHost: {address}\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
@@ -160,7 +170,6 @@ async fn q_12_the_rate_of_an_upstream() {
             body: String::new(),
         })
     };
-    let mut waits = Vec::new();
     while !is_tool_error(&ask(&waiting).await) {}
     let refused = ask(&waiting).await;
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
@@ -170,8 +179,7 @@ async fn q_12_the_rate_of_an_upstream() {
     waiting.clock.advance(Duration::from_secs(2));
     let then = waiting.search().await;
     assert!(!is_tool_error(&then), "{wait} is too short: {}", then.body);
-    waits.push(wait);
-    println!("Q-12: upstream rate: waits of {waits:?} seconds were true");
+    println!("Q-12: upstream rate: a wait of {wait} seconds was true");
 }
 
 #[tokio::test]

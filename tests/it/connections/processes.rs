@@ -147,6 +147,7 @@ async fn until(what: &str, is: impl Fn() -> bool) {
     assert!(waited.is_ok(), "waited for {what}");
 }
 
+/// F-14 and F-15, between real processes.
 #[tokio::test(flavor = "multi_thread")]
 async fn c_07_500_calls_to_two_real_processes_renew_once() {
     let fixture = Fixture::postgres().await;

@@ -27,6 +27,7 @@ async fn second(scene: &Scene, fixture: &Fixture, key: &str) -> TestGateway {
     .await
 }
 
+/// F-14 and F-15: a herd at expiry, on two replicas.
 #[tokio::test(flavor = "multi_thread")]
 async fn c_07_500_calls_at_expiry_on_two_processes_renew_once() {
     let fixture = Fixture::postgres().await;
