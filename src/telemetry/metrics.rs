@@ -209,6 +209,11 @@ impl Metrics {
         ] {
             registry.register(name, help, gauge.clone());
         }
+        self.count_under_names(&mut registry);
+        registry
+    }
+
+    fn count_under_names(&self, registry: &mut Registry) {
         for (name, help, counter) in [
             ("reloads", "Reloads that took effect", &self.reloads),
             ("reload_failures", "Reloads refused", &self.reload_failures),
@@ -245,7 +250,6 @@ impl Metrics {
         ] {
             registry.register(name, help, counter.clone());
         }
-        registry
     }
 
     /// What is outside this process.

@@ -60,7 +60,7 @@ impl Waiting {
         let mut waits = Vec::new();
         for _ in 0..3 {
             let mut tries = 0;
-            let refused = loop {
+            let told = loop {
                 let answer = ask(&self).await;
                 if refuses(&answer) {
                     break answer;
@@ -68,7 +68,7 @@ impl Waiting {
                 tries += 1;
                 assert!(tries < 100, "{what}: it never refuses");
             };
-            let told = refused.header("retry-after").expect("a wait");
+            let told = told.header("retry-after").expect("a wait");
             let wait: u64 = told.parse().expect("a whole number");
             assert!(wait >= 1, "{what}");
             self.clock.advance(Duration::from_secs(wait - 1));

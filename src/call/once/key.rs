@@ -107,13 +107,16 @@ mod tests {
 
     use super::*;
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other is a failure here"
+    )]
     fn taken(mut arguments: Value, beside: Option<Value>) -> Result<Option<String>, String> {
         let key = ClientKey::take(&mut arguments, beside);
         assert_eq!(arguments.get(ONCE_ARGUMENT), None, "it does not go on");
         let key = key.map(|key| key.map(|key| key.0.expose().clone()));
         key.map_err(|error| match error {
             CallError::InvalidArguments(all) => all[0].to_string(),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "every other is a failure here")]
             other => panic!("{other}"),
         })
     }
