@@ -59,8 +59,7 @@ fn told(text: &str) -> (String, bool) {
 }
 
 /// Runs SQL on the operator's database.
-pub(crate) async fn execute(operator: &Operator, database: Option<&Database>, sql: &str) {
-    let sql = sqlx::AssertSqlSafe(sql.to_owned());
+pub(crate) async fn execute(operator: &Operator, database: Option<&Database>, sql: &'static str) {
     let changed = if let Some(database) = database {
         let mut connection = PgConnection::connect(&database.url()).await.unwrap();
         let done = sqlx::raw_sql(sql).execute(&mut connection).await;

@@ -61,7 +61,6 @@ async fn a_crash_leaves_the_outcome_unknown(database: Option<&Database>) {
         assert!(is_error && text.contains("outcome is not known"), "{text}");
     }
     assert_eq!(upstream.count(), 1, "never sent again");
-    assert!(pay(&client, "a new key", 7).await.1, "no blanks in a key");
     assert_eq!(pay(&client, "a-new-key", 7).await, paid());
     assert_eq!(upstream.count(), 2);
     assert_eq!(gateway.stop().await, Some(0));

@@ -115,9 +115,11 @@ mod tests {
         let key = ClientKey::take(&mut arguments, beside);
         assert_eq!(arguments.get(ONCE_ARGUMENT), None, "it does not go on");
         let key = key.map(|key| key.map(|key| key.0.expose().clone()));
-        key.map_err(|error| match error {
-            CallError::InvalidArguments(all) => all[0].to_string(),
-            other => panic!("{other}"),
+        key.map_err(|error| {
+            let CallError::InvalidArguments(all) = error else {
+                panic!("{error}");
+            };
+            all[0].to_string()
         })
     }
 

@@ -167,13 +167,12 @@ mod tests {
     use super::*;
     use crate::upstream::Phase;
 
-    #[expect(clippy::unnecessary_wraps, reason = "as the call beside it has it")]
-    fn answer(content: AnswerContent) -> CallResult {
-        Ok(Answer {
+    fn answer(content: AnswerContent) -> Answer {
+        Answer {
             content,
             status: 201,
             attempts: 1,
-        })
+        }
     }
 
     fn failure(error: UpstreamError) -> CallResult {
@@ -187,9 +186,9 @@ mod tests {
             kind,
         };
         for result in [
-            answer(json(JsonKind::Object, r#"{"a":1.10}"#)),
-            answer(json(JsonKind::Other, "[1]")),
-            answer(AnswerContent::Text("paid \u{2713}".into())),
+            Ok(answer(json(JsonKind::Object, r#"{"a":1.10}"#))),
+            Ok(answer(json(JsonKind::Other, "[1]"))),
+            Ok(answer(AnswerContent::Text("paid \u{2713}".into()))),
             failure(UpstreamError::Status(422)),
             failure(UpstreamError::CredentialRefused(403)),
             failure(UpstreamError::Redirect(302)),
@@ -204,7 +203,7 @@ mod tests {
         }
         let long = "x".repeat(LONGEST + 1);
         assert_eq!(
-            Outcome::of(&answer(AnswerContent::Text(long))),
+            Outcome::of(&Ok(answer(AnswerContent::Text(long)))),
             Outcome::Long
         );
         for odd in [&[][..], &[3, 0], &[0, 0, 0], &[3, 0, 200, 0xff]] {
