@@ -107,10 +107,6 @@ mod tests {
 
     use super::*;
 
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "every other is a failure here"
-    )]
     fn taken(mut arguments: Value, beside: Option<Value>) -> Result<Option<String>, String> {
         let key = ClientKey::take(&mut arguments, beside);
         assert_eq!(arguments.get(ONCE_ARGUMENT), None, "it does not go on");
