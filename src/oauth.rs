@@ -14,7 +14,7 @@ pub mod settings;
 
 pub use self::{
     clients::{Client, ClientCredentials, ClientFault, Clients, ClientsParts, WebError},
-    error::OAuthError,
+    error::{A_WHILE, OAuthError},
     form::Form,
     grants::{Approval, Grants, GrantsParts, Redemption, Refreshal, Revoked, Room, Tokens},
     settings::{PlanSessions, Settings},

@@ -183,14 +183,14 @@ pub struct Exhausted {
 impl Exhausted {
     /// `Retry-After` (RFC 9110 section 10.2.3): whole seconds, rounded up, at least one.
     pub fn retry_after_seconds(&self) -> u64 {
-        let whole = self.retry_after.as_secs();
-        let seconds = if self.retry_after.subsec_nanos() > 0 {
-            whole + 1
-        } else {
-            whole
-        };
-        seconds.max(1)
+        whole_seconds(self.retry_after)
     }
+}
+
+/// A wait as `Retry-After` tells it: whole seconds, rounded up, at least one.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    seconds.max(1)
 }
 
 #[cfg(test)]

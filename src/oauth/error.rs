@@ -1,6 +1,11 @@
 //! What the authorization server refuses, in the words of RFC 6749.
 
-use crate::store::StoreError;
+use std::time::Duration;
+
+use crate::{limit::LimitError, store::StoreError};
+
+/// How long to stay away when nobody can know for how long.
+pub const A_WHILE: Duration = Duration::from_secs(30);
 
 /// A refusal. The text is a constant of ours: it tells the client's developer what to mend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +43,9 @@ pub enum OAuthError {
     /// The registration is not acceptable (RFC 7591 section 3.2.2).
     #[error("invalid_client_metadata: {0}")]
     InvalidClientMetadata(&'static str),
-    /// Too many registrations or attempts at the moment: 429 with `Retry-After`.
+    /// Too many registrations or attempts at the moment: 429 with this `Retry-After`.
     #[error("slow_down: {0}")]
-    SlowDown(&'static str),
+    SlowDown(&'static str, Duration),
     /// Our own fault: 503 with `Retry-After`, never anything that a client gives up on.
     #[error("temporarily_unavailable")]
     Unavailable,
@@ -58,11 +63,19 @@ pub enum Cause {
 }
 
 impl OAuthError {
+    /// What a limit said: that there is too much of `what`, or that it cannot be asked.
+    pub const fn of_limit(error: LimitError, what: &'static str) -> Self {
+        match error {
+            LimitError::Exhausted(exhausted) => Self::SlowDown(what, exhausted.retry_after),
+            LimitError::Unavailable => Self::Unavailable,
+        }
+    }
+
     /// What it comes from.
     pub const fn cause(self) -> Cause {
         match self {
             Self::Unavailable => Cause::Gateway,
-            Self::SlowDown(_) => Cause::Pace,
+            Self::SlowDown(..) => Cause::Pace,
             Self::InvalidRequest(_)
             | Self::InvalidClient(_)
             | Self::InvalidGrant(_)
@@ -91,7 +104,7 @@ impl OAuthError {
             Self::AccessDenied(_) => "access_denied",
             Self::InvalidRedirectUri(_) => "invalid_redirect_uri",
             Self::InvalidClientMetadata(_) => "invalid_client_metadata",
-            Self::SlowDown(_) => "slow_down",
+            Self::SlowDown(..) => "slow_down",
             Self::Unavailable => "temporarily_unavailable",
         }
     }
@@ -110,7 +123,7 @@ impl OAuthError {
             | Self::AccessDenied(text)
             | Self::InvalidRedirectUri(text)
             | Self::InvalidClientMetadata(text)
-            | Self::SlowDown(text) => text,
+            | Self::SlowDown(text, _) => text,
             Self::Unavailable => "try again shortly",
         }
     }
@@ -119,7 +132,7 @@ impl OAuthError {
     pub const fn status(self) -> u16 {
         match self {
             Self::InvalidClient(_) => 401,
-            Self::SlowDown(_) => 429,
+            Self::SlowDown(..) => 429,
             Self::Unavailable => 503,
             Self::InvalidRequest(_)
             | Self::InvalidGrant(_)

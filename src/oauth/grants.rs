@@ -237,7 +237,9 @@ impl Grants {
             ))
             .decided()
             .await
-            .map_err(|_| OAuthError::SlowDown("too many sessions of this license at the moment"))?;
+            .map_err(|error| {
+                OAuthError::of_limit(error, "too many sessions of this license at the moment")
+            })?;
         let client: ClientId = EXCHANGER.parse().map_err(|_| OAuthError::Unavailable)?;
         let session = SessionRecord {
             kind: SessionKind::Exchange,

@@ -299,7 +299,7 @@ async fn run(world: &World, steps: &[Step]) {
                 let answer = world.grants.refresh(&owner, request).await;
                 let known = model.lives(now) && now < model.pairs[at].refreshed_until;
                 if known && at == newest && model.is_hasty(now) {
-                    assert!(matches!(answer, Err(OAuthError::SlowDown(_))));
+                    assert!(matches!(answer, Err(OAuthError::SlowDown(..))));
                 } else if known && at == newest {
                     let tokens = answer.expect("the next pair");
                     let refresh = tokens.refresh.unwrap();

@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 use crate::{
     http::{authenticate::AuthenticateParts, observe::Edge, refusal::EdgeRefusal, reply},
     oauth::{OAuthError, Tokens, clients::register::Registration, error::Cause},
+    quota::whole_seconds,
     telemetry::record::Ending,
 };
 
 /// How long to stay away when we are at fault, in seconds.
 const SHORTLY: u64 = 2;
-/// How long when too much is asked, in seconds.
-const SLOW_DOWN: u64 = 30;
 
 /// Why there is nothing for the client.
 #[derive(Debug)]
@@ -142,10 +141,12 @@ fn note(edge: Option<&Edge>, error: OAuthError) {
 
 fn oauth(error: OAuthError) -> Response<Body> {
     let mut response = failure(error.status(), error.code(), error.description());
-    let wait = match error.cause() {
-        Cause::Client => return response,
-        Cause::Pace => SLOW_DOWN,
-        Cause::Gateway => SHORTLY,
+    let wait = if let OAuthError::SlowDown(_, wait) = error {
+        whole_seconds(wait)
+    } else if error.cause() == Cause::Gateway {
+        SHORTLY
+    } else {
+        return response;
     };
     response.headers_mut().insert(RETRY_AFTER, wait.into());
     response

@@ -39,7 +39,7 @@ pub(super) async fn register(
     match endpoints.registration(&head, body).await {
         Ok(registration) => registered(&head, &registration),
         Err(refusal) => {
-            if let Refused::OAuth(OAuthError::SlowDown(_)) = refusal
+            if let Refused::OAuth(OAuthError::SlowDown(..)) = refusal
                 && let Some(edge) = head.extensions.get::<Edge>()
             {
                 edge.record.fields().tier = Some(Tier::Registration.as_str());

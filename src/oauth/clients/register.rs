@@ -17,7 +17,7 @@ use crate::{
     grant::{ClientAuth, ClientId, ClientKind},
     limit::Claim,
     mcp::json,
-    oauth::OAuthError,
+    oauth::{A_WHILE, OAuthError},
     quota::Tier,
     store::{ClientRecord, Registered},
 };
@@ -99,7 +99,7 @@ impl Clients {
             .take(Claim::one(Tier::Registration, policy.limit, [0; 16]))
             .decided()
             .await
-            .map_err(|_| OAuthError::SlowDown("too many registrations at the moment"))?;
+            .map_err(|error| OAuthError::of_limit(error, "too many registrations at the moment"))?;
         let mut registered = self.store.register_client(&record, policy.most).await?;
         if registered == Registered::Full {
             let before = |span: Duration| {
@@ -125,7 +125,10 @@ impl Clients {
             }),
             Registered::Full => {
                 tracing::warn!(most = policy.most, "oauth.registrations_full");
-                Err(OAuthError::SlowDown("too many clients are registered"))
+                Err(OAuthError::SlowDown(
+                    "too many clients are registered",
+                    A_WHILE,
+                ))
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     crypto::RefreshToken,
     grant::Scope,
-    oauth::{Client, OAuthError},
+    oauth::{A_WHILE, Client, OAuthError},
     store::{FoundToken, Pace, Rotated, SessionRecord, TokenKind},
 };
 
@@ -125,7 +125,10 @@ impl Grants {
                 Ok(Some(pair.given(&next, expires, now)))
             }
             Rotated::Lost => Ok(None),
-            Rotated::TooOften => Err(OAuthError::SlowDown("this session is refreshed too often")),
+            Rotated::TooOften => Err(OAuthError::SlowDown(
+                "this session is refreshed too often",
+                A_WHILE,
+            )),
         }
     }
 

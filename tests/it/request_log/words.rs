@@ -101,8 +101,8 @@ fn after_oauth(error: &OAuthError) -> Option<OAuthError> {
         O::InvalidTarget(_) => O::AccessDenied(""),
         O::AccessDenied(_) => O::InvalidRedirectUri(""),
         O::InvalidRedirectUri(_) => O::InvalidClientMetadata(""),
-        O::InvalidClientMetadata(_) => O::SlowDown(""),
-        O::SlowDown(_) => return None,
+        O::InvalidClientMetadata(_) => O::SlowDown("", WAIT),
+        O::SlowDown(..) => return None,
     })
 }
 
