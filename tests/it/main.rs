@@ -13,6 +13,7 @@
 mod cancellation;
 mod cli;
 #[cfg(target_os = "linux")]
+mod clock_jumps;
 mod closed_memory;
 mod cluster_any_replica;
 mod cluster_limits;

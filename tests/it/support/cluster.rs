@@ -184,8 +184,10 @@ impl Cluster {
     /// nobody gave back.
     pub(crate) async fn counted(&self) -> Counted {
         const SQL: &str = "SELECT \
-            (SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM license_days), \
-            (SELECT CAST(COALESCE(SUM(granted), 0) AS BIGINT) FROM call_leases WHERE unspent IS NULL)";
+            (SELECT CAST(COALESCE(SUM(used), 0) AS BIGINT) FROM license_windows \
+             WHERE meter = 'calls_day'), \
+            (SELECT CAST(COALESCE(SUM(granted), 0) AS BIGINT) FROM call_leases \
+             WHERE unspent IS NULL AND meter = 'calls_day')";
         let mut connection = self.connection().await;
         let row: (i64, i64) = sqlx::query_as(SQL)
             .fetch_one(&mut connection)
