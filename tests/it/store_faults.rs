@@ -65,7 +65,8 @@ async fn an_empty_database_has_everything_pending() {
             "0002_sessions",
             "0003_connections",
             "0004_usage",
-            "0005_replicas"
+            "0005_replicas",
+            "0006_once"
         ]
     );
     store.migrate(NOON).await.unwrap();
