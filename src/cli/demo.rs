@@ -24,7 +24,7 @@ use crate::{
         license::{issue, recipes::Connector},
         new_file,
         open::{ACTOR, Desk},
-        serve,
+        serve::{self, StartError},
     },
     crypto::LicenseKey,
     entropy::Entropy,
@@ -62,10 +62,11 @@ pub async fn run(desk: &Desk, args: &DemoArgs) -> Result<(), Failure> {
         let stage = Stage::set(desk, args.port).await?;
         match serve::start(&stage.desk, &serve::AccessRecords::Nowhere).await {
             Ok(running) => break (stage, running),
-            Err(_) if args.port.is_none() && tries < MOST_TRIES && stage.lost_an_address() => {
+            // Found free, and taken since; perhaps free again by now.
+            Err(StartError::AddressTaken(_)) if args.port.is_none() && tries < MOST_TRIES => {
                 tries += 1;
             }
-            Err(failure) => return Err(failure),
+            Err(error) => return Err(error.into()),
         }
     };
     let told = tell(&stage, running.public).await;
@@ -83,7 +84,6 @@ struct Stage {
     shop: Bookshop,
     desk: Desk,
     key: LicenseKey,
-    addresses: [SocketAddr; 2],
 }
 
 impl Stage {
@@ -94,22 +94,14 @@ impl Stage {
             .await
             .map_err(|error| no_address(&error))?;
         let desk = desk.elsewhere(home.0.join("wicketgate.yaml"));
-        let addresses = write_configuration(&desk, &home, &shop, port)?;
+        write_configuration(&desk, &home, &shop, port)?;
         let key = issue_license(&desk, &secret).await?;
         Ok(Self {
             home,
             shop,
             desk,
             key,
-            addresses,
         })
-    }
-
-    /// Has somebody taken one of the addresses since it was found free?
-    fn lost_an_address(&self) -> bool {
-        self.addresses
-            .iter()
-            .any(|address| TcpListener::bind(address).is_err())
     }
 }
 
@@ -172,7 +164,7 @@ fn write_configuration(
     home: &Home,
     shop: &Bookshop,
     port: Option<u16>,
-) -> Result<[SocketAddr; 2], Failure> {
+) -> Result<(), Failure> {
     let public = match port {
         Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         None => free_address(USUAL_PORT)?,
@@ -192,8 +184,7 @@ fn write_configuration(
         0o600,
         key::key_file_text(desk).expose(),
     )?;
-    new_file::create(&desk.config, 0o600, &text)?;
-    Ok([public, admin])
+    new_file::create(&desk.config, 0o600, &text)
 }
 
 /// Stores the upstream's secret and issues a license, as an operator would.

@@ -72,12 +72,42 @@ pub async fn run(desk: &Desk, _: &ServeArgs) -> Result<(), Failure> {
     }
 }
 
+/// Why a gateway did not start.
+pub enum StartError {
+    /// Somebody listens where it should; elsewhere it may.
+    AddressTaken(ServeError),
+    /// For another reason.
+    Failed(Failure),
+}
+
+impl From<Failure> for StartError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::AddressTaken(error) => error.into(),
+            StartError::Failed(failure) => failure,
+        }
+    }
+}
+
 /// Starts a gateway with the desk's configuration, which must be possible now.
-pub async fn start(desk: &Desk, records: &AccessRecords) -> Result<Running, Failure> {
+pub async fn start(desk: &Desk, records: &AccessRecords) -> Result<Running, StartError> {
     egress::install_tls_provider();
     let opened = Box::pin(desk.open()).await?;
     let gateway = Box::pin(build(desk, opened, records, Metrics::new())).await?;
-    Ok(Box::pin(serve::start(gateway, Some(desk.source()))).await?)
+    let started = Box::pin(serve::start(gateway, Some(desk.source()))).await;
+    started.map_err(|error| {
+        if error.source.kind() == std::io::ErrorKind::AddrInUse {
+            StartError::AddressTaken(error)
+        } else {
+            StartError::Failed(error.into())
+        }
+    })
 }
 
 /// A gateway over what is open.
